@@ -1,0 +1,233 @@
+"""Images at the edges and inside: uint8 files outside, float32 tensors in [-1, 1] within.
+
+Conventions used everywhere in this package:
+
+* an image tensor is float32 (B, 3, H, W) with values in [-1, 1];
+* a mask is (B, 1, H, W) with values in {0, 1}, and **1 means missing**;
+* uint8 arrays (H, W, 3), RGB, exist only where files and pictures are read or written.
+
+Converting to uint8 rounds. The released code truncates, which shifts 24.5 % of the known pixels by one
+grey level after a round trip through [-1, 1]; rounding returns every pixel as it was.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from labkit.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+# Pillow modes that hold 8-bit colour or grey values and convert to RGB without losing range.
+_EIGHT_BIT_MODES = {"RGB", "L", "P", "1", "CMYK", "YCbCr", "HSV", "LAB"}
+_ALPHA_MODES = {"RGBA", "LA", "PA", "La", "RGBa"}
+_WIDE_MODES = {"I", "I;16", "I;16B", "I;16L", "F"}
+
+
+def to_tensor(array: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+    """uint8 (H, W, 3) or (B, H, W, 3) → float32 (B, 3, H, W) in [-1, 1].
+
+    Raises:
+        InputError: another dtype or shape.
+    """
+    import torch
+
+    if array.dtype != np.uint8:
+        raise InputError(f"an image array must be uint8, not {array.dtype}")
+    if array.ndim == 3:
+        array = array[None]
+    if array.ndim != 4 or array.shape[-1] != 3:
+        raise InputError(f"an image array must be (H, W, 3) or (B, H, W, 3), not {array.shape}")
+    tensor = torch.from_numpy(np.ascontiguousarray(array)).to(device)
+    return tensor.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)  # (B, 3, H, W)
+
+
+def to_uint8(image: Tensor) -> np.ndarray:
+    """(B, 3, H, W) in [-1, 1] → uint8 (B, H, W, 3), rounded to the nearest grey level.
+
+    Values outside [-1, 1] are clipped; NaN is an error rather than a black pixel.
+    """
+    import torch
+
+    check_image(image, check_range=False)
+    grey = image.detach().to(torch.float32).add(1.0).mul(127.5).round().clamp(0, 255)
+    return grey.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()  # (B, H, W, 3)
+
+
+def check_image(image: Tensor, *, check_range: bool = True) -> None:
+    """Raise InputError unless `image` is a finite float (B, 3, H, W) in [-1, 1]."""
+    if image.ndim != 4 or image.shape[1] != 3:
+        raise InputError(f"an image must be (B, 3, H, W), not {tuple(image.shape)}")
+    if not image.is_floating_point():
+        raise InputError(f"an image must be a float tensor in [-1, 1], not {image.dtype}")
+    if not bool(image.isfinite().all()):
+        raise InputError("the image holds NaN or infinite values")
+    if check_range and image.numel():
+        low, high = image.min().item(), image.max().item()
+        if low < -1.001 or high > 1.001:
+            raise InputError(
+                f"image values lie in [{low:.3g}, {high:.3g}], not in [-1, 1]",
+                "scale uint8 images with labkit.images.to_tensor",
+            )
+
+
+def check_mask(mask: Tensor, image: Tensor | None = None) -> None:
+    """Raise InputError unless `mask` is (B, 1, H, W) of zeros and ones, sized like `image`."""
+    if mask.ndim != 4 or mask.shape[1] != 1:
+        raise InputError(f"a mask must be (B, 1, H, W), not {tuple(mask.shape)}")
+    if not bool(((mask == 0) | (mask == 1)).all()):
+        raise InputError(
+            "a mask must hold only 0 (known) and 1 (missing)", "threshold it, for example mask > 0.5"
+        )
+    if image is not None and (mask.shape[0] != image.shape[0] or mask.shape[2:] != image.shape[2:]):
+        raise InputError(
+            f"mask {tuple(mask.shape)} does not fit image {tuple(image.shape)}",
+            "batch, height and width must agree",
+        )
+
+
+def mask_input(image: Tensor, mask: Tensor) -> Tensor:
+    """X = Y ⊙ (1 − M): the image with its missing pixels set to 0, which is mid-grey in [-1, 1]."""
+    return image * (1.0 - mask)
+
+
+def compose(image: Tensor, prediction: Tensor, mask: Tensor) -> Tensor:
+    """Ŷ = Y ⊙ (1 − M) + G ⊙ M: known pixels from `image`, missing ones from `prediction`.
+
+    Selected with `where` and not by the products: a product with 0 would let a NaN of the unused
+    side through, and known pixels must come back bit for bit.
+    """
+    import torch
+
+    return torch.where(mask > 0.5, prediction.to(image.dtype), image)  # (B, 3, H, W)
+
+
+def decode_image(data: bytes | BinaryIO, name: str) -> np.ndarray:
+    """Decode one picture to uint8 (H, W, 3), RGB, upright.
+
+    EXIF orientation is applied; grey, palette and CMYK pictures become RGB; an opaque alpha channel
+    is dropped. A picture with real transparency or more than 8 bits a channel is refused: turning
+    it into 8-bit RGB would silently invent or lose values.
+
+    Args:
+        data: the file's bytes, or an open binary file.
+        name: what to call it in an error.
+
+    Raises:
+        InputError: not a picture, truncated, transparent, or wider than 8 bits.
+    """
+    try:
+        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as picture:
+            picture.load()
+            picture = ImageOps.exif_transpose(picture)
+    except UnidentifiedImageError:
+        raise InputError(f"{name}: not a picture that Pillow can read") from None
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{name}: {error}", "resize it first") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise InputError(f"{name}: damaged picture ({error})", "save or download it again") from None
+    if picture.mode in _WIDE_MODES:
+        raise InputError(
+            f"{name}: more than 8 bits a channel (Pillow mode {picture.mode})", "save it as 8-bit RGB"
+        )
+    if picture.mode == "P" and "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+    if picture.mode in _ALPHA_MODES:
+        picture = picture.convert("RGBA")
+        lowest = picture.getchannel("A").getextrema()[0]
+        if lowest < 255:
+            raise InputError(
+                f"{name}: transparent pixels (alpha down to {lowest})",
+                "flatten it onto a background first; a hole belongs in the mask file",
+            )
+    elif picture.mode not in _EIGHT_BIT_MODES:
+        raise InputError(f"{name}: Pillow mode {picture.mode} is not supported", "save it as 8-bit RGB")
+    return np.asarray(picture.convert("RGB"))
+
+
+def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+    """Read a picture file as uint8 (H, W, 3), RGB; see `decode_image` for what is refused."""
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, not a picture")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if _is_sixteen_bit_png(data):
+        # Pillow opens a 16-bit RGB PNG as 8-bit RGB without a word.
+        raise InputError(f"{path}: 16 bits a channel", "save it as 8-bit RGB")
+    return decode_image(data, str(path))
+
+
+def _is_sixteen_bit_png(data: bytes) -> bool:
+    return data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) > 24 and data[24] == 16
+
+
+def write_image(path: str | os.PathLike[str], array: np.ndarray, *, quality: int = 95) -> None:
+    """Write uint8 (H, W, 3) or (H, W) to `path`, atomically; the suffix names the format.
+
+    Raises:
+        InputError: wrong dtype or shape, an unknown suffix, or a file that cannot be written.
+    """
+    path = Path(path)
+    if array.dtype != np.uint8 or array.ndim not in (2, 3):
+        raise InputError(f"{path}: needs a uint8 picture, not {array.dtype} {array.shape}")
+    suffix = path.suffix.lower()
+    known = Image.registered_extensions()
+    if known.get(suffix) not in Image.SAVE:
+        raise InputError(f"{path}: unknown picture format {suffix!r}", "use .png, .jpg or .webp")
+    options = {"quality": quality} if known[suffix] in ("JPEG", "WEBP") else {}
+    picture = Image.fromarray(array)
+    atomic_write(path, lambda file: picture.save(file, format=known[suffix], **options))
+
+
+def atomic_write(
+    path: str | os.PathLike[str], write: Callable[[BinaryIO], object], *, durable: bool = True
+) -> None:
+    """Write a file so that `path` is always either the old file or the complete new one.
+
+    The bytes go to a temporary file in the same folder, are synced to the disk, and take the name
+    in one rename. Whatever fails on the way, `path` is left as it was.
+
+    Args:
+        write: called with the open binary file.
+        durable: sync before the rename, so that the file also survives a loss of power.
+
+    Raises:
+        InputError: the folder is missing or read-only, or the disk is full.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp files are private; results are not
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror or error})", "check the folder and free space"
+        ) from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
