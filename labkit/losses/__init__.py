@@ -1,0 +1,1 @@
+"""Losses as pure functions, and the confidence weights they use."""

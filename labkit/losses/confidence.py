@@ -1,0 +1,167 @@
+"""Confidence weights: which missing pixels should count, and how much.
+
+Source: Wang et al. 2018, section 3.2 (equation 1 of the report this book follows). Known pixels are
+certain; certainty spreads into the hole by repeated blurring::
+
+    M_w⁰ = 0,   M̄ⁱ = 1 − M + M_wⁱ⁻¹,   M_wⁱ = (g * M̄ⁱ) ⊙ M
+
+A missing pixel near the border ends with a weight near 1, one deep inside with a small one.
+
+Deviations:
+    * The paper names a 64×64 Gaussian of standard deviation 40 pixels; we take 65 taps, which have a
+      centre. It does not say how many iterations: 7 is the PyTorch release's number, 3 the Keras ports'.
+    * The release's own "Gaussian" (`kernel="released"`) integrates a normal density over a range of
+      ±1/40 standard deviations. Over so short a range the density is constant: a box filter.
+    * Kernels that are outer products run as two 1-D passes, the same numbers at a twentieth of the cost.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from labkit.errors import InputError
+from labkit.images import check_mask
+from labkit.nn.layers import pad
+
+Kernel = Literal["gaussian", "laplacian", "laplacian-radial", "released"]
+Border = Literal["reflect", "zeros"]
+
+# "Sigma" of the released kernel: half the range, in standard deviations, that its taps integrate.
+RELEASED_SIGMA = 1.0 / 40.0
+
+
+@dataclass(frozen=True)
+class ConfidenceConfig:
+    """How confidence spreads.
+
+    Attributes:
+        kernel: "gaussian"; "laplacian", the outer product of two 1-D Laplace densities, as the report
+            tried; "laplacian-radial", exp(−r / scale), the same decay in every direction; "released".
+        size: taps along each side, in pixels.
+        scale: standard deviation of the Gaussian, or scale b of the Laplace density, in pixels. The
+            released kernel ignores it.
+        iterations: how many times confidence is blurred inward.
+        padding: the border of the image: "reflect" (PyTorch release) or "zeros" (TensorFlow, Keras).
+    """
+
+    kernel: Kernel = "gaussian"
+    size: int = 65
+    scale: float = 40.0
+    iterations: int = 7
+    padding: Border = "reflect"
+
+    def __post_init__(self) -> None:
+        if self.kernel not in get_args(Kernel):
+            known = ", ".join(get_args(Kernel))
+            raise InputError(f"confidence kernel {self.kernel!r} is unknown", f"one of {known}")
+        if self.padding not in get_args(Border):
+            known = ", ".join(get_args(Border))
+            raise InputError(f"confidence padding {self.padding!r} is unknown", f"one of {known}")
+        if self.size < 1:
+            raise InputError(f"confidence kernel size {self.size} must be at least 1")
+        if not (self.scale > 0 and math.isfinite(self.scale)):
+            raise InputError(f"confidence scale {self.scale} must be a positive number of pixels")
+        if self.iterations < 1:
+            raise InputError(f"confidence iterations {self.iterations} must be at least 1")
+
+    @property
+    def separable(self) -> bool:
+        """True where the 2-D kernel is the outer product of a 1-D one with itself."""
+        return self.kernel != "laplacian-radial"
+
+
+def kernel_1d(
+    config: ConfidenceConfig, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu"
+) -> Tensor:
+    """The 1-D factor of a separable kernel: (size,), summing to 1.
+
+    Raises:
+        InputError: "laplacian-radial", which has none.
+    """
+    if not config.separable:
+        raise InputError(f"the {config.kernel} kernel is not separable", "use kernel_2d")
+    if config.kernel == "released":
+        taps = _released_taps(config.size)
+    else:
+        x = _centred(config.size)  # pixels
+        if config.kernel == "gaussian":
+            taps = torch.exp(-0.5 * (x / config.scale) ** 2)
+        else:
+            taps = torch.exp(-x.abs() / config.scale)
+    return (taps / taps.sum()).to(device, dtype)
+
+
+def kernel_2d(
+    config: ConfidenceConfig, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu"
+) -> Tensor:
+    """The blur kernel g: (size, size), summing to 1."""
+    if config.separable:
+        taps = kernel_1d(config)
+        kernel = torch.outer(taps, taps)
+    else:
+        x = _centred(config.size)
+        radius = torch.hypot(x[:, None], x[None, :])  # (size, size)
+        kernel = torch.exp(-radius / config.scale)
+        kernel = kernel / kernel.sum()
+    return kernel.to(device, dtype)
+
+
+def confidence_weights(mask: Tensor, config: ConfidenceConfig | None = None) -> Tensor:
+    """M_w: a weight in [0, 1] for each missing pixel, 0 for each known one.
+
+    Args:
+        mask: (B, 1, H, W) in {0, 1}, 1 = missing; any float type.
+        config: the kernel and how often it is applied; None for the defaults.
+
+    Returns:
+        (B, 1, H, W), the mask's type and device. Not differentiable with respect to anything.
+
+    Raises:
+        InputError: a mask that is not one.
+    """
+    config = config or ConfidenceConfig()
+    if not mask.is_floating_point():
+        raise InputError(f"a mask must be a float tensor, not {mask.dtype}")
+    check_mask(mask)
+    # Half precision would add 65 small terms with 8 to 11 bits.
+    work = mask.detach().to(torch.promote_types(mask.dtype, torch.float32))
+    before, after = (config.size - 1) // 2, config.size // 2
+    if config.separable:
+        taps = kernel_1d(config, dtype=work.dtype, device=work.device)
+        passes = [taps.view(1, 1, -1, 1), taps.view(1, 1, 1, -1)]
+    else:
+        passes = [kernel_2d(config, dtype=work.dtype, device=work.device)[None, None]]
+
+    known = 1.0 - work
+    confidence = known
+    weight = torch.zeros_like(work)
+    with torch.no_grad(), torch.autocast(work.device.type, enabled=False):
+        for _ in range(config.iterations):
+            blurred = pad(confidence, before, after, before, after, config.padding)
+            for kernel in passes:
+                blurred = F.conv2d(blurred, kernel)
+            weight = blurred * work  # (B, 1, H, W)
+            confidence = known + weight
+    return weight.to(mask.dtype)
+
+
+def _centred(size: int) -> Tensor:
+    return torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+
+
+def _released_taps(size: int) -> Tensor:
+    """Square roots of the normal probability of `size` equal cells covering ±(sigma + half a cell).
+
+    The release takes the square root of the outer product of these probabilities, which is the outer
+    product of their square roots.
+    """
+    cell = (2 * RELEASED_SIGMA + 1.0) / size
+    edge = RELEASED_SIGMA + cell / 2
+    edges = torch.linspace(-edge, edge, size + 1, dtype=torch.float64)
+    return torch.special.ndtr(edges).diff().sqrt()

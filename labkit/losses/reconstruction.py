@@ -1,0 +1,124 @@
+"""Reconstruction losses: how far each pixel is from the truth, and which pixels count.
+
+Source: Wang et al. 2018, section 3.2: L_c = ‖(Y − G([X, M])) ⊙ M_w‖₁ (equation 2 of the report), and the
+pair of area-normalised terms that the authors' PyTorch release trains with.
+
+Deviations:
+    * The paper's norm is a sum; `confidence_l1` divides it by the number of values, so that a loss
+      weight means the same at every image size and batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from labkit.errors import InputError
+from labkit.losses.confidence import ConfidenceConfig, confidence_weights
+
+
+def confidence_l1(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """The paper's term: mean of |Y − G| ⊙ M_w over every value of the batch.
+
+    Args:
+        prediction, target: (B, 3, H, W) in [-1, 1].
+        weight: (B, 1, H, W), from `labkit.losses.confidence.confidence_weights`.
+
+    Returns:
+        a scalar ≥ 0.
+    """
+    _check(prediction, target, weight)
+    return ((prediction - target).abs() * weight).mean()
+
+
+def area_normalised_l1(
+    prediction: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    weight: Tensor,
+    *,
+    hole: float = 1.4,
+    known: float = 1.2,
+) -> Tensor:
+    """The release's pair: confidence-weighted error in the hole, plain error outside, each over its area.
+
+    hole · mean|(Ŷ − Y) M_w| / mean(M) + known · mean|(G − Y)(1 − M)| / mean(1 − M)
+
+    Args:
+        prediction: the raw prediction G, (B, 3, H, W); inside the hole it equals the composite Ŷ.
+        target: (B, 3, H, W).
+        mask: (B, 1, H, W) in {0, 1}, 1 = missing.
+        weight: (B, 1, H, W), zero outside the hole.
+        hole, known: weight of each region; the defaults are the release's.
+
+    Returns:
+        a scalar ≥ 0. Means run over the whole batch, as in the release. An empty region contributes 0.
+    """
+    _check(prediction, target, mask)
+    _check(prediction, target, weight)
+    error = (prediction - target).abs()
+    outside = 1.0 - mask
+    # A batch without a hole, or with nothing else, divides 0 by the smallest area: 0, not NaN.
+    one_pixel = 1.0 / mask.numel()
+    in_hole = (error * weight).mean() / mask.mean().clamp_min(one_pixel)
+    at_known = (error * outside).mean() / outside.mean().clamp_min(one_pixel)
+    return hole * in_hole + known * at_known
+
+
+Form = Literal["release", "paper", "keras"]
+
+
+@dataclass(frozen=True)
+class ReconstructionConfig:
+    """Which reconstruction loss, with which confidence.
+
+    Attributes:
+        form: "release", `area_normalised_l1`; "paper", `confidence_l1` with M_w, which leaves the known
+            pixels free; "keras", `confidence_l1` with 1 − M + M_w.
+        hole, known: region weights of the "release" form.
+        confidence: how weights are made; None weighs every missing pixel 1.
+    """
+
+    form: Form = "release"
+    hole: float = 1.4
+    known: float = 1.2
+    confidence: ConfidenceConfig | None = field(default_factory=ConfidenceConfig)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.confidence, dict):  # from JSON
+            object.__setattr__(self, "confidence", ConfidenceConfig(**self.confidence))
+        if self.form not in get_args(Form):
+            known = ", ".join(get_args(Form))
+            raise InputError(f"reconstruction form {self.form!r} is unknown", f"one of {known}")
+        if self.hole < 0 or self.known < 0:
+            raise InputError(f"region weights {self.hole} and {self.known} must not be negative")
+
+
+class ReconstructionLoss(nn.Module):
+    """The configured reconstruction loss: (prediction, target, mask) → scalar."""
+
+    def __init__(self, config: ReconstructionConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or ReconstructionConfig()
+
+    def forward(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        config = self.config
+        weight = mask if config.confidence is None else confidence_weights(mask, config.confidence)
+        if config.form == "release":
+            return area_normalised_l1(
+                prediction, target, mask, weight, hole=config.hole, known=config.known
+            )
+        if config.form == "keras":
+            weight = weight + (1.0 - mask)
+        return confidence_l1(prediction, target, weight)
+
+
+def _check(prediction: Tensor, target: Tensor, weight: Tensor) -> None:
+    if prediction.shape != target.shape:
+        raise InputError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ")
+    expected = torch.Size((target.shape[0], 1, *target.shape[2:]))
+    if weight.shape != expected:
+        raise InputError(f"weight {tuple(weight.shape)} must be {tuple(expected)}")

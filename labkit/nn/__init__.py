@@ -1,0 +1,1 @@
+"""Networks: the GMCNN generator and the layers it is built from."""

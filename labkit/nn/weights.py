@@ -1,0 +1,207 @@
+"""Generator weights on disk: safetensors of our own, and state dicts of the authors' release.
+
+A weights file is one safetensors file. Its header carries the configuration as JSON under ``config`` and
+whatever the writer adds (training data, terms, scores), so a file says by itself what it is. safetensors
+holds numbers only; nothing in it can run.
+
+The authors' layout (github shepnerd/inpainting_gmcnn, PyTorch): ``EB1``, ``EB2``, ``EB3`` are the columns
+with kernels 7, 5 and 3, numbered through with the upsampling layers counted, ``decoding_layers`` the decoder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import pickle
+import struct
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from labkit.errors import InputError
+from labkit.images import atomic_write
+from labkit.nn.generator import COLUMN_DECODERS, GMCNN, GeneratorConfig
+
+PACKAGED = Path(__file__).parent.parent / "weights"
+_FORMAT = "labkit-generator-1"
+
+
+def packaged_names() -> list[str]:
+    """Names of the weights that come with the package, for `load_generator`."""
+    return sorted(path.stem for path in PACKAGED.glob("*.safetensors"))
+
+
+def weights_path(weights: str | os.PathLike[str]) -> Path:
+    """The file of a packaged name or of a path.
+
+    Raises:
+        InputError: neither exists; the message lists the packaged names.
+    """
+    if (packaged := PACKAGED / f"{weights}.safetensors").is_file():
+        return packaged
+    path = Path(weights)
+    if path.is_dir() and (path / "generator.safetensors").is_file():
+        return path / "generator.safetensors"  # a run's folder
+    if not path.is_file():
+        raise InputError(
+            f"{weights}: no such weights file", f"packaged weights: {', '.join(packaged_names()) or 'none'}"
+        )
+    return path
+
+
+def save_generator(
+    model: GMCNN,
+    path: str | os.PathLike[str],
+    metadata: dict[str, str] | None = None,
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> None:
+    """Write `model` to a safetensors file, atomically.
+
+    Args:
+        metadata: strings to keep in the header, such as training data, steps and terms.
+        dtype: float16 halves the file; values are rounded to 11 bits.
+
+    Raises:
+        InputError: weights that are not finite, or a file that cannot be written.
+    """
+    state = {k: v.detach().to("cpu", dtype).contiguous() for k, v in model.state_dict().items()}
+    for key, value in state.items():
+        if not bool(value.isfinite().all()):
+            raise InputError(f"{path}: weights {key} are not finite", "the model has diverged; not saved")
+    header = {"format": _FORMAT, "config": json.dumps(model.config.to_dict()), **(metadata or {})}
+    data = safetensors.torch.save(state, metadata=header)
+    atomic_write(path, lambda file: file.write(data))
+
+
+def read_metadata(weights: str | os.PathLike[str]) -> dict[str, str]:
+    """The header of a weights file: ``config`` and what its writer added.
+
+    Raises:
+        InputError: not a safetensors file, or one that this package did not write.
+    """
+    path = weights_path(weights)
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+    except (safetensors.SafetensorError, struct.error, OSError) as error:
+        raise InputError(f"{path}: not a readable safetensors file ({error})", _hint(path)) from None
+    if metadata.get("format") != _FORMAT:
+        raise InputError(f"{path}: holds no generator of this package", _hint(path))
+    return metadata
+
+
+def load_generator(
+    weights: str | os.PathLike[str], *, device: torch.device | str = "cpu"
+) -> GMCNN:
+    """A trained generator in evaluation mode, float32.
+
+    Args:
+        weights: a packaged name (`packaged_names`), a safetensors file, or a training run's folder.
+
+    Raises:
+        InputError: missing or damaged file, or tensors that do not fit the file's own configuration.
+    """
+    path = weights_path(weights)
+    metadata = read_metadata(path)
+    try:
+        config = GeneratorConfig(**json.loads(metadata["config"]))
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: unreadable generator configuration ({error})") from None
+    model = GMCNN(config)
+    state = safetensors.torch.load_file(path)
+    _load(model, state, str(path))
+    return model.eval().to(device)
+
+
+def weights_hash(weights: str | os.PathLike[str]) -> str:
+    """SHA-256 of the weights file, in hexadecimal."""
+    return hashlib.sha256(weights_path(weights).read_bytes()).hexdigest()
+
+
+def load_authors(path: str | os.PathLike[str]) -> GMCNN:
+    """A generator from a state dict in the layout of the authors' PyTorch release.
+
+    The width is read from the tensors. The file is unpickled with ``weights_only=True``: tensors are
+    read, code is never run.
+
+    Returns:
+        the model in evaluation mode.
+
+    Raises:
+        InputError: not such a file; the message names the first keys or shapes that differ.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        state = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: not a state dict of tensors alone ({reason})") from None
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise InputError(f"{path}: not a state dict of tensors", "save model.state_dict()")
+    # Weights saved from nn.DataParallel carry this prefix.
+    state = {key.removeprefix("module."): value for key, value in state.items()}
+    first = state.get("EB1.0.weight")
+    if first is None or first.ndim != 4:
+        found = ", ".join(list(state)[:3]) or "nothing"
+        raise InputError(f"{path}: no key EB1.0.weight", f"not the authors' layout; it holds {found} …")
+    model = GMCNN(GeneratorConfig(width=first.shape[0]))
+    ours = dict(zip(authors_keys(), model.state_dict(), strict=True))
+    theirs = {key: state.get(key) for key in ours}
+    missing = [key for key, value in theirs.items() if value is None]
+    extra = [key for key in state if key not in ours]
+    if missing or extra:
+        raise InputError(
+            f"{path}: {_first('missing', missing)}{_first('unexpected', extra)}".rstrip(" ,"),
+            "not the authors' layout",
+        )
+    _load(model, {ours[key]: value for key, value in theirs.items()}, str(path))
+    return model.eval()
+
+
+def authors_keys() -> list[str]:
+    """The release's state-dict keys in the order of ours."""
+    keys = []
+    for branch, kernel in enumerate((7, 5, 3), start=1):
+        index = list(range(12))  # six encoder and six bottleneck convolutions
+        after = enumerate(COLUMN_DECODERS[kernel], start=12)
+        index += [i for i, step in after if not isinstance(step, str)]
+        keys += [f"EB{branch}.{i}.{part}" for i in index for part in ("weight", "bias")]
+    return keys + [f"decoding_layers.{i}.{part}" for i in (0, 1) for part in ("weight", "bias")]
+
+
+def _load(model: GMCNN, state: dict[str, Tensor], name: str) -> None:
+    expected = model.state_dict()
+    missing = [key for key in expected if key not in state]
+    extra = [key for key in state if key not in expected]
+    wrong = [
+        f"{key} {tuple(state[key].shape)} for {tuple(value.shape)}"
+        for key, value in expected.items()
+        if key in state and state[key].shape != value.shape
+    ]
+    if missing or extra or wrong:
+        what = _first("missing", missing) + _first("unexpected", extra) + _first("wrong shape", wrong)
+        raise InputError(f"{name}: {what}".rstrip(" ,"), "the file is of another model or width")
+    if not all(bool(value.isfinite().all()) for value in state.values()):
+        raise InputError(f"{name}: holds NaN or infinite weights", "use another checkpoint")
+    model.load_state_dict({key: value.to(torch.float32) for key, value in state.items()})
+
+
+def _first(what: str, names: list[str]) -> str:
+    if not names:
+        return ""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{what}: {', '.join(names[:3])}{more}, "
+
+
+def _hint(path: Path) -> str:
+    if path.suffix in (".pth", ".pt", ".bin"):
+        return "a release file of the authors loads with labkit.nn.weights.load_authors"
+    return "use a file written by `labkit train` or a packaged name"
