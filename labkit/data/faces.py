@@ -1,4 +1,11 @@
-"""Rendered colour faces: an endless, seeded set of our own."""
+"""Rendered colour faces: an endless, seeded set of our own, and the package's default images.
+
+Every face is computed from its seed alone, with no file and no network: traits are drawn
+(`faces_traits`), pixels are located on a turned head (`faces_geometry`), and the scene is painted from
+back to front (`faces_scene`, `faces_features`) with NumPy over a batch of faces at once. Edges are signed
+distances softened over one pixel and texture fades out before it aliases, so that one seed is the same
+face at every size.
+"""
 
 from __future__ import annotations
 
@@ -6,57 +13,169 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from labkit.data.faces_features import (
+    beard,
+    brows,
+    eye_frame,
+    eyes,
+    glasses,
+    mouth,
+    mouth_frame,
+    nostrils,
+)
+from labkit.data.faces_geometry import Geometry, locate
+from labkit.data.faces_scene import (
+    background,
+    body,
+    ears,
+    hair_before,
+    hair_behind,
+    hair_colour,
+    hairline,
+    skin,
+)
+from labkit.data.faces_traits import Traits, draw_traits
 from labkit.data.source import check_indices
 from labkit.errors import InputError
 
+SIZES = (32, 256)
 SPLITS = {"train": 2**20, "val": 1000, "test": 1000}
+_BLOCK = 2**20  # seeds set aside for one split
+_PIXELS = 2**15  # pixels rendered at once: a field of them fits the processor's cache
 
 
 def render_faces(seeds: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
-    """Draw the faces of `seeds`: uint8 (B, size, size, 3), RGB."""
-    axis = (np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1
-    pictures = np.empty((len(seeds), size, size, 3), np.uint8)
-    for picture, seed in zip(pictures, seeds, strict=True):
-        draw = np.random.default_rng(int(seed)).random(12)
-        x = (axis[None] - (draw[0] - 0.5) * 0.3) / 0.55
-        y = (axis[:, None] - (draw[1] - 0.5) * 0.3) / 0.7
-        canvas = draw[2:5] * np.ones((size, size, 1))
-        for u, v, w, h, colour in (
-            (0, 0, 1, 1, np.array([0.9, 0.7, 0.55]) * (0.4 + 0.6 * draw[5])),
-            (-0.4, -0.1, 0.2, 0.1, np.ones(3)),
-            (0.4, -0.1, 0.2, 0.1, np.ones(3)),
-            (-0.4, -0.1, 0.08, 0.08, draw[6:9] * 0.5),
-            (0.4, -0.1, 0.08, 0.08, draw[6:9] * 0.5),
-            (0, 0.5, 0.35, 0.1, np.array([0.7, 0.2, 0.2])),
-        ):
-            inside = np.hypot((x - u) / w, (y - v) / h)
-            cover = np.clip((1 - inside) * w * size / 4 + 0.5, 0, 1)[..., None]
-            canvas = canvas + (colour - canvas) * cover
-        picture[:] = np.round(canvas * 255)
+    """Draw the faces of `seeds`.
+
+    Args:
+        seeds: whole numbers from 0 to 2^63 - 1, one a face.
+        size: side of the square pictures in pixels, 32 to 256.
+
+    Returns:
+        uint8 (B, size, size, 3), RGB. A face depends on its seed and on `size`, not on its batch.
+
+    Raises:
+        InputError: another size, or seeds that are not whole numbers from 0 up.
+    """
+    seeds = _check(seeds, size)
+    pictures = np.empty((len(seeds), size, size, 3), dtype=np.uint8)
+    for start, traits, geometry in _chunks(seeds, size):
+        canvas = _paint_scene(traits, geometry)  # (3, b, P), linear light
+        grey = np.sqrt(np.clip(canvas, 0.0, 1.0)) * 255.0 + 0.5  # exponent 2, near sRGB's curve
+        picture = grey.astype(np.uint8).transpose(1, 2, 0).reshape(-1, size, size, 3)
+        pictures[start : start + len(picture)] = picture
     return pictures
 
 
+def _paint_scene(t: Traits, g: Geometry) -> np.ndarray:
+    canvas = background(t, g)
+    edge = hairline(t, g)
+    tone = hair_colour(t, g)
+    outline = hair_behind(canvas, t, g, tone)
+    body(canvas, t, g)
+    ears(canvas, t, g)
+    skin(canvas, t, g, edge)
+    nostrils(canvas, t, g)
+    eyes(canvas, t, g)
+    brows(canvas, t, g)
+    beard(canvas, t, g)
+    mouth(canvas, t, g)
+    glasses(canvas, t, g)
+    hair_before(canvas, t, g, tone, outline, edge)
+    return canvas
+
+
+def face_regions(seeds: Sequence[int] | np.ndarray, size: int) -> dict[str, np.ndarray]:
+    """Where the features of the same faces lie, to measure whether a fill put them there.
+
+    Returns:
+        "eyes" (both, with lids and lashes), "nose" (tip and nostrils) and "mouth" (lips and what is
+        between them), each bool (B, size, size), with a small margin.
+
+    Raises:
+        InputError: as `render_faces`.
+    """
+    seeds = _check(seeds, size)
+    regions = {name: np.empty((len(seeds), size, size), dtype=bool) for name in ("eyes", "nose", "mouth")}
+    for start, t, g in _chunks(seeds, size):
+        e, m = eye_frame(t, g), mouth_frame(t, g)
+        middle = 0.5 * (t.lid_low - t.lid_up)
+        eyes_in = (e.ex / 1.2) ** 2 + ((e.ey - middle) / 0.62) ** 2 < 1.0
+        nose_in = ((g.u - 0.12 * np.sin(t.yaw)) / (0.18 * t.nose_w)) ** 2 + (
+            (g.v - t.nose_v + 0.03) / 0.13
+        ) ** 2 < 1.0
+        mouth_in = (np.abs(m.mx) < 1.12) & (m.my > m.top - 0.12) & (m.my < m.bottom + 0.12)
+        for name, inside in (("eyes", eyes_in), ("nose", nose_in), ("mouth", mouth_in)):
+            inside = (inside & (g.head < 0)).reshape(-1, size, size)
+            regions[name][start : start + len(inside)] = inside
+    return regions
+
+
+def _chunks(seeds: np.ndarray, size: int):
+    """Seeds in runs that fit the cache: first position, traits and geometry of each."""
+    count = max(1, _PIXELS // size**2)
+    for start in range(0, len(seeds), count):
+        traits = draw_traits(seeds[start : start + count])
+        yield start, traits, locate(traits, size)
+
+
+def _check(seeds: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
+    check_size(size)
+    array = np.asarray(seeds)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise InputError(f"seeds must be a list of whole numbers, not {array.dtype} {array.shape}")
+    if array.size and (array.min() < 0 or array.max() >= 2**63):
+        raise InputError("seeds must lie between 0 and 2^63 - 1")
+    return array.astype(np.int64)
+
+
+def check_size(size: int) -> None:
+    """Raise InputError unless rendered faces can be drawn at this size."""
+    low, high = SIZES
+    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or not low <= size <= high:
+        raise InputError(f"size {size!r} is not possible", f"rendered faces are {low} to {high} pixels wide")
+
+
 class RenderedFaces:
-    """A split of the rendered faces."""
+    """One split of the rendered faces, an `ImageSource`.
+
+    Splits own separate blocks of seeds, so that no face is in two of them, whatever the seed.
+
+    Args:
+        size: side of the square pictures in pixels, 32 to 256.
+        split: "train" (1,048,576 faces), "val" or "test" (1,000 each).
+        seed: another seed gives a wholly different set of faces; 0 to 2^40 - 1.
+
+    Raises:
+        InputError: an unknown split, or a size or seed out of range.
+    """
 
     def __init__(self, size: int, split: str = "train", seed: int = 0) -> None:
+        check_size(size)
         if split not in SPLITS:
             raise InputError(f"unknown split {split!r}", f"choose one of {', '.join(SPLITS)}")
-        self.size, self.split, self.seed = size, split, seed
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**40:
+            raise InputError(f"seed {seed!r} is not possible", "choose a whole number from 0 to 2^40 - 1")
+        self.size, self.split, self.seed = int(size), split, int(seed)
 
     def __len__(self) -> int:
         return SPLITS[self.split]
 
     def seeds(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
-        """The seeds of the faces at `indices`: int64 (B,)."""
-        block = self.seed * 4 + list(SPLITS).index(self.split)
-        return block * 2**20 + check_indices(indices, len(self))
+        """The seeds of the faces at `indices`, int64 (B,), for `render_faces` and `face_regions`."""
+        block = self.seed * len(SPLITS) + list(SPLITS).index(self.split)
+        return block * _BLOCK + check_indices(indices, len(self))
 
     def batch(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
-        """uint8 (B, size, size, 3)."""
+        """uint8 (B, size, size, 3), RGB: the faces at `indices`."""
         return render_faces(self.seeds(indices), self.size)
 
     def describe(self) -> dict[str, object]:
-        """JSON-able description."""
-        return {"kind": "faces", "split": self.split, "size": self.size, "seed": self.seed,
-                "count": len(self)}
+        """Kind, split, size, seed and count, in values that JSON can hold."""
+        return {
+            "kind": "faces",
+            "split": self.split,
+            "size": self.size,
+            "seed": self.seed,
+            "count": len(self),
+        }
