@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""Execute chapters and write their outputs back, the same bytes wherever nothing has changed.
+
+    tools/execute.py [CHAPTER ...]
+
+A CHAPTER is a path, or a part of a file name under book/; without one, every chapter runs.
+Outputs, execution counts and the state of widgets are kept; times, machine names and the
+interpreter's version are not. A cell that fails stops the run, and the file stays as it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import io
+import os
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+BOOK = ROOT / "book"
+KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+LANGUAGE_INFO = {"name": "python"}
+WIDGETS = "application/vnd.jupyter.widget-state+json"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def chapters(names: list[str]) -> list[Path]:
+    """The notebooks that the names on the command line stand for."""
+    every = sorted(BOOK.glob("*.ipynb"))
+    if not names:
+        return every
+    found: list[Path] = []
+    for name in names:
+        matches = [Path(name)] if Path(name).is_file() else [p for p in every if name in p.stem]
+        if not matches:
+            sys.exit(f"no chapter matches {name!r}; there are {', '.join(p.stem for p in every)}")
+        found += [p for p in matches if p not in found]
+    return found
+
+
+def execute(path: Path, timeout: int) -> None:
+    """Run one notebook in its own folder and write it back with its outputs."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    notebook.metadata = {"kernelspec": KERNELSPEC, "language_info": LANGUAGE_INFO}
+    client = NotebookClient(
+        notebook,
+        timeout=timeout,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        record_timing=False,
+        store_widget_state=True,
+    )
+    client.execute()
+    tidy(notebook)
+    nbformat.validate(notebook)
+    temporary = path.with_suffix(".ipynb.part")
+    nbformat.write(notebook, temporary)
+    os.replace(temporary, path)
+
+
+def tidy(notebook: Any) -> None:
+    """Reduce the metadata to what a reader needs, and give cells and widgets lasting names."""
+    state = notebook.metadata.get("widgets", {})
+    notebook.metadata = nbformat.from_dict(
+        {"kernelspec": KERNELSPEC, "language_info": LANGUAGE_INFO}
+    )
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for number, cell in enumerate(notebook.cells):
+        cell.metadata.pop("execution", None)
+        cell.id = f"cell-{number:03d}"
+    merge_streams(notebook)
+    shrink_pictures(notebook)
+    if state.get(WIDGETS, {}).get("state"):
+        notebook.metadata["widgets"] = state
+        rename_widgets(notebook)
+
+
+def merge_streams(notebook: Any) -> None:
+    """One output for one stream: how the text was cut into messages depends on timing."""
+    for cell in notebook.cells:
+        merged: list[Any] = []
+        for output in cell.get("outputs", []):
+            last = merged[-1] if merged else None
+            same = last is not None and output.output_type == last.output_type == "stream"
+            if same and output.name == last.name:
+                last.text += output.text
+            else:
+                merged.append(output)
+        if cell.cell_type == "code":
+            cell.outputs = merged
+
+
+def shrink_pictures(notebook: Any) -> None:
+    """Store each PNG in 256 colours where that cannot be seen, as RGB without alpha elsewhere."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if "image/png" in data:
+                png = shrink(base64.b64decode(data["image/png"]))
+                data["image/png"] = base64.b64encode(png).decode() + "\n"
+
+
+def shrink(png: bytes) -> bytes:
+    """The smaller of two encodings, the lossy one only within half a grey level on average."""
+    with Image.open(io.BytesIO(png)) as opened:
+        image = opened.convert("RGB")
+    few = image.quantize(256, dither=Image.Dither.NONE)
+    error = np.abs(np.asarray(few.convert("RGB"), np.int16) - np.asarray(image, np.int16)).mean()
+    packed = io.BytesIO()
+    (few if error <= 0.5 else image).save(packed, "png", optimize=True)
+    return packed.getvalue() if packed.tell() < len(png) else png
+
+
+def rename_widgets(notebook: Any) -> None:
+    """Widget models carry random names; number them in the order in which they were made."""
+    text = nbformat.writes(notebook)
+    models = notebook.metadata["widgets"][WIDGETS]["state"]
+    names = random.Random(0)  # 32 hexadecimal digits, as ipywidgets makes them
+    for model in models:
+        text = text.replace(model, f"{names.getrandbits(128):032x}")
+    renamed = nbformat.reads(text, as_version=4)
+    notebook.cells, notebook.metadata = renamed.cells, renamed.metadata
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("chapters", nargs="*", metavar="CHAPTER")
+    parser.add_argument("--timeout", type=int, default=600, help="seconds a cell may take")
+    arguments = parser.parse_args()
+    # Sums of floats depend on how many threads share them; and the kernel is this interpreter's.
+    os.environ["OMP_NUM_THREADS"] = "2"
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    for path in chapters(arguments.chapters):
+        begun = time.perf_counter()
+        print(f"{path.name} ...", end=" ", flush=True)
+        try:
+            execute(path, arguments.timeout)
+        except CellExecutionError as error:
+            sys.exit(f"failed; the file is unchanged\n{error}")
+        size = path.stat().st_size / 1e6
+        print(f"{time.perf_counter() - begun:.0f} s, {size:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
