@@ -48,8 +48,12 @@ def to_tensor(array: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
         array = array[None]
     if array.ndim != 4 or array.shape[-1] != 3:
         raise InputError(f"an image array must be (H, W, 3) or (B, H, W, 3), not {array.shape}")
-    tensor = torch.from_numpy(np.ascontiguousarray(array)).to(device)
-    return tensor.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)  # (B, 3, H, W)
+    return from_uint8(torch.from_numpy(np.ascontiguousarray(array)).to(device))
+
+
+def from_uint8(images: Tensor) -> Tensor:
+    """uint8 tensor (B, H, W, 3) → float32 (B, 3, H, W) in [-1, 1], on the same device."""
+    return images.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)  # (B, 3, H, W)
 
 
 def to_uint8(image: Tensor) -> np.ndarray:

@@ -13,6 +13,7 @@ Deviations:
     * The release's own "Gaussian" (`kernel="released"`) integrates a normal density over a range of
       ±1/40 standard deviations. Over so short a range the density is constant: a box filter.
     * Kernels that are outer products run as two 1-D passes, the same numbers at a twentieth of the cost.
+      In float32 they are nearer the exact value than the release's own sums (7e-7 against 1.2e-5).
 """
 
 from __future__ import annotations
@@ -112,12 +113,17 @@ def kernel_2d(
     return kernel.to(device, dtype)
 
 
-def confidence_weights(mask: Tensor, config: ConfidenceConfig | None = None) -> Tensor:
+def confidence_weights(
+    mask: Tensor, config: ConfidenceConfig | None = None, *, direct: bool = False
+) -> Tensor:
     """M_w: a weight in [0, 1] for each missing pixel, 0 for each known one.
 
     Args:
         mask: (B, 1, H, W) in {0, 1}, 1 = missing; any float type.
         config: the kernel and how often it is applied; None for the defaults.
+        direct: convolve with the whole 2-D kernel even where two 1-D passes would do. Slower, and in
+            float32 less exact (4,225 equal terms round the same way each time), but operation for
+            operation what the release computes: it returns the release's numbers to the last bit.
 
     Returns:
         (B, 1, H, W), the mask's type and device. Not differentiable with respect to anything.
@@ -132,7 +138,7 @@ def confidence_weights(mask: Tensor, config: ConfidenceConfig | None = None) -> 
     # Half precision would add 65 small terms with 8 to 11 bits.
     work = mask.detach().to(torch.promote_types(mask.dtype, torch.float32))
     before, after = (config.size - 1) // 2, config.size // 2
-    if config.separable:
+    if config.separable and not direct:
         taps = kernel_1d(config, dtype=work.dtype, device=work.device)
         passes = [taps.view(1, 1, -1, 1), taps.view(1, 1, 1, -1)]
     else:

@@ -1,0 +1,74 @@
+"""Validation on a fixed set of pictures and holes: one number to steer by, and pictures to look at."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from labkit.classical import CLASSICAL
+from labkit.data.source import ImageSource
+from labkit.evaluation.metrics import psnr
+from labkit.images import compose, from_uint8, mask_input, to_uint8
+from labkit.masks import MaskConfig, sample_masks
+
+VALIDATION_SEED = 20_181_020  # fixed for every run, so that runs compare; the paper's date on arXiv
+
+
+class Validation:
+    """The first `count` pictures of a set, each with a hole that never changes.
+
+    Args:
+        source: validation pictures.
+        masks: how holes are drawn.
+        count: how many pictures; fewer where the set is smaller.
+    """
+
+    def __init__(self, source: ImageSource, masks: MaskConfig, count: int) -> None:
+        count = min(count, len(source))
+        self.images = source.batch(range(count))  # uint8 (N, S, S, 3)
+        generator = torch.Generator().manual_seed(VALIDATION_SEED)
+        holes = [sample_masks(masks, 1, source.size, generator) for _ in range(count)]
+        self.masks = torch.cat(holes)  # (N, 1, S, S)
+
+    def classical(self, method: str) -> float:
+        """Mean composite PSNR in dB of a classical method."""
+        scores = []
+        for image, mask in zip(self.images, self.masks, strict=True):
+            hole = mask[0].numpy() > 0.5
+            filled = np.where(hole[..., None], CLASSICAL[method](image, hole), image)
+            scores.append(psnr(image, filled))
+        return float(np.mean(scores))
+
+    @torch.no_grad()
+    def score(self, model: nn.Module, device: torch.device, batch: int = 16) -> float:
+        """Mean PSNR in dB of the composites, rounded to uint8."""
+        was_training = model.training
+        model.eval()
+        scores = []
+        for start in range(0, len(self.images), batch):
+            chosen = slice(start, start + batch)
+            filled = to_uint8(self._composite(model, device, chosen)[2])
+            pairs = zip(self.images[chosen], filled, strict=True)
+            scores += [psnr(truth, result) for truth, result in pairs]
+        model.train(was_training)
+        return float(np.mean(scores))
+
+    @torch.no_grad()
+    def picture(self, model: nn.Module, device: torch.device, rows: int = 8) -> np.ndarray:
+        """A grid, uint8 (rows · S, 4 · S, 3): input, prediction, composite, truth."""
+        was_training = model.training
+        model.eval()
+        columns = self._composite(model, device, slice(0, rows))
+        model.train(was_training)
+        strips = [to_uint8(column) for column in columns]  # 4 × (rows, S, S, 3)
+        return np.concatenate([np.concatenate(list(strip), axis=0) for strip in strips], axis=1)
+
+    def _composite(
+        self, model: nn.Module, device: torch.device, chosen: slice
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(masked input, prediction, composite, truth), each (B, 3, S, S)."""
+        truth = from_uint8(torch.from_numpy(self.images[chosen]).to(device))
+        mask = self.masks[chosen].to(device)
+        prediction = model(truth, mask).float()
+        return mask_input(truth, mask), prediction, compose(truth, prediction, mask), truth
