@@ -1,0 +1,64 @@
+# Everything a reader or a contributor runs. `make` alone lists it.
+
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# Two threads everywhere: sums of floats depend on how many threads share them.
+export OMP_NUM_THREADS ?= 2
+# The kernel named python3 is this environment's, whatever else is registered for the user.
+export JUPYTER_PREFER_ENV_PATH := 1
+
+.PHONY: help install book html lab test notebooks links lint format bench constraints clean
+.DEFAULT_GOAL := help
+
+help: ## this table
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[book,test]"
+	@touch $@
+
+install: $(INSTALLED) ## create .venv and install the book and its tests there
+
+book: $(INSTALLED) ## execute every chapter and build the pages; warnings are errors
+	$(BIN)/python tools/build.py --execute
+
+html: $(INSTALLED) ## build the pages from the outputs that the chapters carry
+	$(BIN)/python tools/build.py
+
+lab: $(INSTALLED) ## read and run the chapters in JupyterLab
+	$(BIN)/jupyter lab book
+
+test: $(INSTALLED) ## unit tests, then every chapter executed and compared with its outputs
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope tests
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope --nbval --nbval-current-env \
+		--nbval-cell-timeout=300 book
+
+notebooks: $(INSTALLED) ## execute chapters in place; one of them with CHAPTER=03
+	$(BIN)/python tools/execute.py $(CHAPTER)
+
+links: $(INSTALLED) ## rewrite badges and install cells from repository.url in _config.yml
+	$(BIN)/python tools/links.py
+
+lint: $(INSTALLED) ## ruff, both its checks and its format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(INSTALLED) ## let ruff format and repair
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED) ## ratios of speed and memory, each measured within one run
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+constraints: $(INSTALLED) ## write constraints.txt from what is installed here
+	$(BIN)/python tools/constraints.py
+
+clean: ## remove the built pages
+	rm -rf _build

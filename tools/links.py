@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""Derive every mention of the book's address from repository.url in _config.yml.
+
+    tools/links.py [--check]
+
+Rewrites, in place: in each chapter the Colab badge and the cell that installs the package; in the
+README the clone command, the test badge and the table of chapters (made from _toc.yml); in
+CITATION.cff the address. `--check` changes nothing, names the files that are out of step, and exits
+with 1 where there are any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+COLAB = "https://colab.research.google.com/github"
+BADGE = "[![Open in Colab]({picture})]({address})"
+BADGE_FOUND = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)")
+TABLE_FOUND = re.compile(r"(?<=<!-- chapters -->\n).*?(?=<!-- end of chapters -->)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Repository:
+    """Where the book lives."""
+
+    url: str
+    branch: str
+
+    @property
+    def path(self) -> str:
+        """owner/name."""
+        return self.url.removeprefix("https://github.com/")
+
+    @property
+    def name(self) -> str:
+        return self.path.split("/")[1]
+
+    def colab(self, notebook: str) -> str:
+        """The address that opens a chapter in Colab."""
+        return f"{COLAB}/{self.path}/blob/{self.branch}/book/{notebook}"
+
+
+def read_repository(root: Path) -> Repository:
+    settings = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]
+    url = settings["url"].rstrip("/").removesuffix(".git")
+    if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", url):
+        sys.exit(f"repository.url is {url!r}; Colab opens https://github.com/OWNER/NAME only")
+    return Repository(url, settings["branch"])
+
+
+def chapter_paths(root: Path) -> list[Path]:
+    """Notebooks in the order of the table of contents."""
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    files = [toc["root"], *(entry["file"] for entry in toc.get("chapters", []))]
+    return [path for file in files if (path := root / f"{file}.ipynb").is_file()]
+
+
+def source(cell: dict[str, Any]) -> str:
+    return "".join(cell["source"])
+
+
+def install_lines(text: str, repository: Repository) -> str:
+    """The two lines of the install cell that hold an address."""
+    text = re.sub(r"(!git clone --quiet --depth 1 )\S+", lambda m: m[1] + repository.url, text)
+    return re.sub(r"(%cd )[^/\s]+(/book)", lambda m: m[1] + repository.name + m[2], text)
+
+
+def link_chapter(text: str, name: str, repository: Repository) -> str:
+    """A notebook's JSON with its badge and install cell in step; other bytes as they were."""
+    badge = BADGE.format(picture="_static/colab.svg", address=repository.colab(name))
+    notebook = json.loads(text)
+    for cell in notebook["cells"]:
+        old = source(cell)
+        if cell["cell_type"] == "markdown":
+            new = BADGE_FOUND.sub(lambda _: badge, old)
+        else:
+            new = install_lines(old, repository)
+        if new != old:
+            cell["source"] = new.splitlines(keepends=True)
+    return json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
+
+
+def chapter_table(root: Path, repository: Repository) -> str:
+    """Markdown: each chapter, the question it answers, its badge."""
+    rows = ["", "| chapter | question | |", "|---|---|---|"]
+    for path in chapter_paths(root):
+        opening = source(json.loads(path.read_text(encoding="utf-8"))["cells"][0])
+        title = re.search(r"^# (.+)$", opening, re.MULTILINE)
+        question = re.search(r"^\*\*(.+?)\*\*$", opening, re.MULTILINE)
+        if not title or not question:
+            sys.exit(f"{path.name}: the first cell has no title, or no question in bold")
+        badge = BADGE.format(picture="book/_static/colab.svg", address=repository.colab(path.name))
+        rows.append(f"| [{title[1]}](book/{path.name}) | {question[1]} | {badge} |")
+    return "\n".join([*rows, "", ""])
+
+
+def link_readme(text: str, root: Path, repository: Repository) -> str:
+    text = re.sub(r"(git clone )\S+", lambda m: m[1] + repository.url, text)
+    text = re.sub(r"(?m)^(cd )\S+$", lambda m: m[1] + repository.name, text)
+    text = re.sub(
+        r"https://github\.com/[^/\s]+/[^/\s]+(/actions/workflows/)",
+        lambda m: repository.url + m[1],
+        text,
+    )
+    return TABLE_FOUND.sub(lambda _: chapter_table(root, repository), text)
+
+
+def link_citation(text: str, repository: Repository) -> str:
+    return re.sub(r"(?m)^(repository-code: ).*$", lambda m: f'{m[1]}"{repository.url}"', text)
+
+
+def rewrites(root: Path) -> dict[Path, Callable[[str], str]]:
+    """Each file that holds a derived address, and the function that puts it in step."""
+    repository = read_repository(root)
+    work: dict[Path, Callable[[str], str]] = {
+        root / "README.md": lambda text: link_readme(text, root, repository),
+        root / "CITATION.cff": lambda text: link_citation(text, repository),
+    }
+    for path in sorted((root / "book").glob("*.ipynb")):
+        work[path] = lambda text, name=path.name: link_chapter(text, name, repository)
+    return work
+
+
+def out_of_step(root: Path) -> dict[Path, str]:
+    """Files whose text would change, and what it would become."""
+    changed = {}
+    for path, rewrite in rewrites(root).items():
+        text = path.read_text(encoding="utf-8")
+        if (new := rewrite(text)) != text:
+            changed[path] = new
+    return changed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing")
+    check = parser.parse_args().check
+    changed = out_of_step(ROOT)
+    for path, text in changed.items():
+        print(("out of step: " if check else "rewritten: ") + str(path.relative_to(ROOT)))
+        if not check:
+            path.write_text(text, encoding="utf-8")
+    if check and changed:
+        sys.exit("run `make links`")
+
+
+if __name__ == "__main__":
+    main()
