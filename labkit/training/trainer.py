@@ -118,7 +118,8 @@ def _prepare(run: RunFolder, config: TrainConfig, resume: bool) -> dict | None:
     except InputError:
         if run.state.exists() or run.previous.exists():
             raise
-        return None  # killed before its first checkpoint: begin again
+        run.truncate_metrics(-1)  # killed before its first checkpoint: begin again
+        return None
     run.truncate_metrics(state["step"])
     return state
 
@@ -185,13 +186,6 @@ class _Loop:
         if self.step == 0 and self.fabric.is_global_zero and config.validate_every:
             telea = self.validation.classical("telea")
             self._record(board, {"step": 0, "validation_psnr_telea": telea})
-        stream = load_batches(
-            self.batches,
-            self.step,
-            config.steps,
-            workers=self.workers,
-            pin=self.fabric.device.type == "cuda",
-        )
         bar = tqdm(
             total=config.steps,
             initial=self.step,
@@ -201,6 +195,13 @@ class _Loop:
         )
         saved = self.step
         with _stoppable() as stopped, bar:
+            stream = load_batches(
+                self.batches,
+                self.step,
+                config.steps,
+                workers=self.workers,
+                pin=self.fabric.device.type == "cuda",
+            )
             try:
                 for images, mask in stream:
                     loss = self._train_step(images, mask)

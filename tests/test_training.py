@@ -1,0 +1,326 @@
+"""Training: the loss falls, a killed run loses nothing, and trouble is named."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from labkit.data.batches import Augmentation, BatchesByStep
+from labkit.data.faces import RenderedFaces
+from labkit.errors import InputError
+from labkit.masks import MaskConfig
+from labkit.nn.generator import GeneratorConfig
+from labkit.nn.weights import load_generator, read_metadata
+from labkit.training import trainer as trainer_module
+from labkit.training.checkpoint import RunFolder, read_metrics
+from labkit.training.config import DataConfig, TrainConfig
+from labkit.training.trainer import Hardware, train
+
+CPU = Hardware(accelerator="cpu", workers=0)
+SMALL = TrainConfig(
+    generator=GeneratorConfig(width=2, padding="zeros", initialisation="he"),
+    data=DataConfig(images=("faces",), masks=MaskConfig(kind="rectangle"), size=32),
+    steps=6,
+    batch=2,
+    learning_rate=1e-3,
+    validate_every=3,
+    checkpoint_every=2,
+    log_every=1,
+    validation_images=2,
+)
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_generator(run).state_dict()
+
+
+def assert_same_weights(a: Path, b: Path) -> None:
+    for (name, ours), theirs in zip(weights(a).items(), weights(b).values(), strict=True):
+        assert torch.equal(ours, theirs), name
+
+
+def losses(run: Path) -> list[tuple[int, float]]:
+    return [(r["step"], r["loss"]) for r in read_metrics(run / "metrics.jsonl") if "loss" in r]
+
+
+def test_training_lowers_the_loss_and_leaves_a_complete_folder(tmp_path) -> None:
+    config = dataclasses.replace(SMALL, steps=60, batch=4, validate_every=30, checkpoint_every=60)
+    path = train(config, tmp_path / "run", hardware=CPU, progress=False)
+    assert path == tmp_path / "run" / "generator.safetensors"
+    values = [loss for _, loss in losses(tmp_path / "run")]
+    assert len(values) == 60
+    assert np.mean(values[-10:]) < 0.8 * np.mean(values[:10])
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["steps"] == 60
+    scores = [r for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if "validation_psnr" in r]
+    assert [r["step"] for r in scores] == [30, 60]
+    assert sorted(p.name for p in (tmp_path / "run" / "samples").iterdir()) == [
+        "step-0000030.png",
+        "step-0000060.png",
+    ]
+    assert list((tmp_path / "run").glob("events.out.tfevents.*"))
+    assert read_metadata(path)["steps"] == "60"
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(dataclasses.replace(SMALL, seed=seed), tmp_path / name, hardware=CPU, progress=False)
+    assert_same_weights(tmp_path / "a", tmp_path / "b")
+    with pytest.raises(AssertionError):
+        assert_same_weights(tmp_path / "a", tmp_path / "c")
+
+
+def test_worker_processes_change_nothing(tmp_path) -> None:
+    train(SMALL, tmp_path / "none", hardware=CPU, progress=False)
+    two = Hardware(accelerator="cpu", workers=2)
+    train(SMALL, tmp_path / "two", hardware=two, progress=False)
+    assert_same_weights(tmp_path / "none", tmp_path / "two")
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing in the package may catch it."""
+
+
+@pytest.mark.parametrize("stop_at", [0, 1, 2, 3, 5])
+def test_a_run_stopped_after_any_step_resumes_bit_for_bit(tmp_path, monkeypatch, stop_at: int) -> None:
+    train(SMALL, tmp_path / "whole", hardware=CPU, progress=False)
+    original, count = trainer_module._Loop._train_step, 0
+
+    def stopping(self, images, mask):
+        nonlocal count
+        if count == stop_at:
+            raise Killed
+        count += 1
+        return original(self, images, mask)
+
+    monkeypatch.setattr(trainer_module._Loop, "_train_step", stopping)
+    with pytest.raises(Killed):
+        train(SMALL, tmp_path / "cut", hardware=CPU, progress=False)
+    monkeypatch.setattr(trainer_module._Loop, "_train_step", original)
+    train(SMALL, tmp_path / "cut", hardware=CPU, resume=True, progress=False)
+    assert_same_weights(tmp_path / "whole", tmp_path / "cut")
+    assert losses(tmp_path / "whole") == losses(tmp_path / "cut")
+
+
+def start_run(out: Path, *extra: str) -> subprocess.Popen:
+    command = [
+        *(sys.executable, "-m", "labkit", "train", "--out", str(out), "--data", "faces"),
+        *("--size", "32", "--width", "2", "--padding", "zeros", "--batch", "2", "--steps", "100000"),
+        *("--checkpoint-every", "3", "--validate-every", "0", "--device", "cpu", "--workers", "1"),
+        *extra,
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, text=True)
+
+
+def wait_for(path: Path, process: subprocess.Popen, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not path.exists():
+        if process.poll() is not None:
+            pytest.fail(f"the run ended early: {process.stderr.read()}")
+        if time.monotonic() > deadline:
+            process.kill()
+            pytest.fail(f"{path.name} did not appear")
+        time.sleep(0.02)
+
+
+def test_a_run_killed_with_sigkill_resumes_and_equals_an_uninterrupted_one(tmp_path) -> None:
+    killed = tmp_path / "killed"
+    process = start_run(killed)
+    wait_for(killed / "state.previous.pt", process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    saved = TrainConfig.read(killed / "config.json")
+    step = RunFolder(killed).load_state()["step"]
+    assert step >= 3
+    # A shorter schedule for both: constant rate, so that `steps` changes nothing before its end.
+    config = dataclasses.replace(saved, steps=step + 4)
+    (killed / "config.json").write_text(config.to_json())
+    train(config, killed, hardware=CPU, resume=True, progress=False)
+    train(config, tmp_path / "whole", hardware=CPU, progress=False)
+    assert_same_weights(killed, tmp_path / "whole")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_a_checkpoint_of_the_last_step(tmp_path, number: int) -> None:
+    run = tmp_path / "run"
+    process = start_run(run, "--checkpoint-every", "1000000", "--log-every", "1")
+    wait_for(run / "metrics.jsonl", process)
+    assert not (run / "state.pt").exists()
+    process.send_signal(number)
+    _, said = process.communicate(timeout=90)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert "--resume" in said
+    state = RunFolder(run).load_state()
+    assert state["step"] >= 1
+    assert state["step"] == losses(run)[-1][0]
+
+
+def test_a_kill_between_two_renames_loses_nothing(tmp_path) -> None:
+    run = RunFolder(tmp_path)
+    for step in (1, 2):
+        run.save_state({"step": step})
+    assert run.load_state()["step"] == 2
+    # As if killed after the old checkpoint stepped aside and before the new one took its name.
+    os.replace(run.state, tmp_path / "state.new.pt")
+    assert run.load_state()["step"] == 2
+    (tmp_path / "state.new.pt").unlink()
+    assert run.load_state()["step"] == 1
+
+
+def test_a_full_disk_stops_the_run_and_keeps_the_last_checkpoint(tmp_path, monkeypatch) -> None:
+    original = os.fsync
+
+    def full(handle: int) -> None:
+        if (tmp_path / "run" / "state.pt").exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        original(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    config = dataclasses.replace(SMALL, validate_every=0)
+    with pytest.raises(InputError, match="No space left"):
+        train(config, tmp_path / "run", hardware=CPU, progress=False)
+    monkeypatch.setattr(os, "fsync", original)
+    assert RunFolder(tmp_path / "run").load_state()["step"] == 2
+    train(config, tmp_path / "run", hardware=CPU, resume=True, progress=False)
+    train(config, tmp_path / "whole", hardware=CPU, progress=False)
+    assert_same_weights(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+    original = trainer_module._Loop._train_step
+
+    def diverging(self, images, mask):
+        loss = original(self, images, mask)
+        return loss * float("nan") if self.step == 3 else loss
+
+    monkeypatch.setattr(trainer_module._Loop, "_train_step", diverging)
+    with pytest.raises(InputError, match="reconstruction loss became nan at step 4.*kept"):
+        train(SMALL, tmp_path / "run", hardware=CPU, progress=False)
+    assert RunFolder(tmp_path / "run").load_state()["step"] == 2
+
+
+def test_a_folder_in_use_and_other_settings_are_refused(tmp_path) -> None:
+    train(SMALL, tmp_path / "run", hardware=CPU, progress=False)
+    with pytest.raises(InputError, match="already holds a run.*--resume"):
+        train(SMALL, tmp_path / "run", hardware=CPU, progress=False)
+    other = dataclasses.replace(SMALL, batch=4, generator=GeneratorConfig(width=4))
+    with pytest.raises(InputError, match=r"batch, generator\.initialisation, .*generator\.width"):
+        train(other, tmp_path / "run", hardware=CPU, resume=True, progress=False)
+    with pytest.raises(InputError, match="config"):
+        train(SMALL, tmp_path / "none", hardware=CPU, resume=True, progress=False)
+
+
+def test_a_truncated_checkpoint_is_named_and_the_one_before_it_can_be_used(tmp_path) -> None:
+    train(SMALL, tmp_path / "run", hardware=CPU, progress=False)
+    run = RunFolder(tmp_path / "run")
+    run.state.write_bytes(run.state.read_bytes()[:-500])
+    with pytest.raises(InputError, match=r"state\.pt: damaged.*state\.previous\.pt"):
+        train(SMALL, tmp_path / "run", hardware=CPU, resume=True, progress=False)
+    run.state.unlink()
+    assert run.load_state()["step"] == 4
+
+
+def test_a_last_metrics_line_cut_short_is_left_out(tmp_path) -> None:
+    (tmp_path / "m.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"st')
+    assert [r["step"] for r in read_metrics(tmp_path / "m.jsonl")] == [1, 2]
+    (tmp_path / "m.jsonl").write_text('{"step": 1}\n{"st\n{"step": 2}\n')
+    with pytest.raises(InputError, match="line 2"):
+        read_metrics(tmp_path / "m.jsonl")
+
+
+def test_configurations_survive_json() -> None:
+    config = dataclasses.replace(SMALL, betas=(0.1, 0.2))
+    assert TrainConfig.from_dict(json.loads(config.to_json())) == config
+    assert config.differences(SMALL) == ["betas"]
+    with pytest.raises(InputError, match="unknown settings stpes"):
+        TrainConfig.from_dict({"stpes": 3})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"steps": 0}, "steps 0"),
+        ({"batch": 0}, "batch 0"),
+        ({"learning_rate": 0.0}, "learning rate 0"),
+        ({"betas": (0.5, 1.0)}, "betas"),
+        ({"precision": "16"}, "one of 32, bf16"),
+        ({"schedule": "cosine"}, "one of constant, linear"),
+        ({"clip_norm": -1.0}, "negative"),
+    ],
+)
+def test_configurations_that_make_no_sense_are_refused(wrong: dict, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        dataclasses.replace(SMALL, **wrong)
+
+
+def test_the_linear_schedule_ends_at_zero() -> None:
+    config = dataclasses.replace(SMALL, schedule="linear", steps=10, learning_rate=1.0)
+    assert [config.learning_rate_at(step) for step in (0, 5)] == [1.0, 0.5]
+    assert config.learning_rate_at(10) == 0
+
+
+# --- batches ---------------------------------------------------------------------------------------
+
+
+def batches(batch: int = 4, **options) -> BatchesByStep:
+    source = RenderedFaces(48, "val")
+    return BatchesByStep(source, MaskConfig(kind="rectangle"), 32, batch, 7, **options)
+
+
+def test_a_batch_depends_on_its_step_alone() -> None:
+    options = {"augmentation": Augmentation(flip=True, smallest_crop=0.7)}
+    first, second = batches(**options), batches(**options)
+    for step in (5, 2):
+        second[step]  # history must not matter
+    for ours, theirs in zip(first[3], second[3], strict=True):
+        assert torch.equal(ours, theirs)
+    assert not torch.equal(first[3][0], first[4][0])
+
+
+def test_processes_share_the_samples_of_one_process() -> None:
+    options = {"augmentation": Augmentation()}
+    images, masks = batches(**options)[11]
+    for rank in range(2):
+        part_images, part_masks = batches(rank=rank, world=2, **options)[11]
+        assert torch.equal(part_images, images[rank::2])
+        assert torch.equal(part_masks, masks[rank::2])
+
+
+def test_an_epoch_shows_every_picture_once() -> None:
+    stream = batches(batch=50)
+    drawn = [stream._index(step, slot) for step in range(20) for slot in range(50)]
+    assert sorted(drawn) == list(range(1000))
+    again = [stream._index(step, slot) for step in range(20, 40) for slot in range(50)]
+    assert sorted(again) == list(range(1000)) and again != drawn
+
+
+def test_batches_that_cannot_be_are_refused() -> None:
+    with pytest.raises(InputError, match="batch 2000 is larger than the set of 1000"):
+        batches(batch=2000)
+    with pytest.raises(InputError, match="multiple of the 3 processes"):
+        batches(batch=4, world=3)
+    with pytest.raises(InputError, match="48 px cannot train at 64 px"):
+        BatchesByStep(RenderedFaces(48, "val"), MaskConfig(), 64, 2, 0)
+
+
+def test_crops_have_the_size_asked_for_and_flips_mirror() -> None:
+    image = np.arange(40 * 40 * 3, dtype=np.uint8).reshape(40, 40, 3)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        assert Augmentation(smallest_crop=0.5)(image, 24, rng).shape == (24, 24, 3)
+    plain, flipped = Augmentation(flip=False), Augmentation(flip=True)
+    assert (plain(image, 40, rng) == image).all()
+    results = {flipped(image, 40, rng).tobytes() for _ in range(20)}
+    assert results == {image.tobytes(), image[:, ::-1].tobytes()}
