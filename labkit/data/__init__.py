@@ -19,9 +19,9 @@ def open_images(
     """Open a set of images by name or by path.
 
     Args:
-        spec: "faces" (rendered faces), "photos" (scikit-image's photographs), or the path, or several
-            paths, of folders and tar files. A folder that is itself called "faces" or "photos" is
-            reached as "./faces".
+        spec: "faces" (rendered faces), "photos" (scikit-image's photographs), or the path, or
+            several paths, of folders and tar files. A folder that is itself called "faces" or
+            "photos" is reached as "./faces".
         size: side of the square pictures in pixels.
         split: which part of the set; see the class that is opened for the parts it has.
         options: passed on to `RenderedFaces`, `Photos` or `ImageFolder`.

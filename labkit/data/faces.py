@@ -1,15 +1,15 @@
 """Rendered colour faces: an endless, seeded set of our own, and the package's default images.
 
 Every face is computed from its seed alone, with no file and no network: traits are drawn
-(`faces_traits`), pixels are located on a turned head (`faces_geometry`), and the scene is painted from
-back to front (`faces_scene`, `faces_features`) with NumPy over a batch of faces at once. Edges are signed
-distances softened over one pixel and texture fades out before it aliases, so that one seed is the same
-face at every size.
+(`faces_traits`), pixels are located on a turned head (`faces_geometry`), and the scene is painted
+from back to front (`faces_scene`, `faces_features`) with NumPy over a batch of faces at once. Edges
+are signed distances softened over one pixel and texture fades out before it aliases, so that one
+seed is the same face at every size. The last bit of a pixel may differ between processors.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -96,7 +96,8 @@ def face_regions(seeds: Sequence[int] | np.ndarray, size: int) -> dict[str, np.n
         InputError: as `render_faces`.
     """
     seeds = _check(seeds, size)
-    regions = {name: np.empty((len(seeds), size, size), dtype=bool) for name in ("eyes", "nose", "mouth")}
+    shape = (len(seeds), size, size)
+    regions = {name: np.empty(shape, dtype=bool) for name in ("eyes", "nose", "mouth")}
     for start, t, g in _chunks(seeds, size):
         e, m = eye_frame(t, g), mouth_frame(t, g)
         middle = 0.5 * (t.lid_low - t.lid_up)
@@ -111,7 +112,7 @@ def face_regions(seeds: Sequence[int] | np.ndarray, size: int) -> dict[str, np.n
     return regions
 
 
-def _chunks(seeds: np.ndarray, size: int):
+def _chunks(seeds: np.ndarray, size: int) -> Iterator[tuple[int, Traits, Geometry]]:
     """Seeds in runs that fit the cache: first position, traits and geometry of each."""
     count = max(1, _PIXELS // size**2)
     for start in range(0, len(seeds), count):
@@ -132,8 +133,12 @@ def _check(seeds: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
 def check_size(size: int) -> None:
     """Raise InputError unless rendered faces can be drawn at this size."""
     low, high = SIZES
-    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or not low <= size <= high:
-        raise InputError(f"size {size!r} is not possible", f"rendered faces are {low} to {high} pixels wide")
+    if not _is_whole(size) or not low <= size <= high:
+        raise InputError(f"size {size!r} is not possible", f"choose {low} to {high} pixels")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 class RenderedFaces:
@@ -154,15 +159,15 @@ class RenderedFaces:
         check_size(size)
         if split not in SPLITS:
             raise InputError(f"unknown split {split!r}", f"choose one of {', '.join(SPLITS)}")
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**40:
-            raise InputError(f"seed {seed!r} is not possible", "choose a whole number from 0 to 2^40 - 1")
+        if not _is_whole(seed) or not 0 <= seed < 2**40:
+            raise InputError(f"seed {seed!r} is not possible", "choose 0 to 2^40 - 1")
         self.size, self.split, self.seed = int(size), split, int(seed)
 
     def __len__(self) -> int:
         return SPLITS[self.split]
 
     def seeds(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
-        """The seeds of the faces at `indices`, int64 (B,), for `render_faces` and `face_regions`."""
+        """Seeds of the faces at `indices`, int64 (B,), for `render_faces` and `face_regions`."""
         block = self.seed * len(SPLITS) + list(SPLITS).index(self.split)
         return block * _BLOCK + check_indices(indices, len(self))
 

@@ -1,6 +1,6 @@
 """The features of a rendered face: eyes, brows, nostrils, mouth, beard and glasses.
 
-Each is drawn in its own coordinates, in units of its half-width, from the frontal coordinates (u, v).
+Each is drawn in its own coordinates, in units of its half-width, from the frontal ones (u, v).
 """
 
 from __future__ import annotations
@@ -61,16 +61,17 @@ def eyes(canvas: np.ndarray, t: Traits, g: Geometry) -> None:
     # Iris: dark rim, lit from the far side, finely rayed; pupil; reflections of the light.
     radius = np.sqrt(dx * dx + dy * dy + 1e-6)
     unit = radius / t.iris_r
-    glow = 0.75 + 0.75 * smoothstep(-(dx * t.light[0] + dy * t.light[1]) / t.iris_r, -0.4, 0.9)
+    right = dx * g.side  # ex points outwards; the light is on the same side of both eyes
+    far = -(right * t.light[0] + dy * t.light[1]) / t.iris_r
+    glow = 0.75 + 0.75 * smoothstep(far, -0.4, 0.9)
     rays = 1.0 + 0.16 * np.sin(14.0 * np.arctan2(dy, dx)) * np.exp(-1.2 * pixel * 5.0)
     rim = 1.0 - 0.72 * smoothstep(unit, 0.68, 1.0)
     iris = t.iris * (glow * rays * rim * (1.0 - 0.4 * under_lid) * 1.5)
     paint(white, iris, cover(radius - t.iris_r, pixel, 0.05))
-    paint(white, np.full((3, 1, 1), 0.006, np.float32), cover(radius - t.pupil_r * t.iris_r, pixel, 0.04))
-    spark_x = dx - 0.16 * t.light[0] * g.side * g.side
-    spark = np.where(g.side < 0, -dx, dx) - 0.18 * t.light[0]  # the light is on the same side in both
-    spark = blob(spark, dy - 0.2 * t.light[1] + 0.05, 0.085, 0.085) + 0.0 * spark_x
-    second = blob(np.where(g.side < 0, -dx, dx) + 0.15 * t.light[0], dy - 0.16, 0.12, 0.07)
+    pupil = cover(radius - t.pupil_r * t.iris_r, pixel, 0.04)
+    paint(white, np.full((3, 1, 1), 0.006, np.float32), pupil)
+    spark = blob(right - 0.18 * t.light[0], dy - 0.2 * t.light[1] + 0.05, 0.085, 0.085)
+    second = blob(right + 0.15 * t.light[0], dy - 0.16, 0.12, 0.07)
     for channel in white:
         channel += (spark * 0.95 + 0.1 * second) * (1.0 - 0.4 * under_lid)
     paint(canvas, white, cover(e.opening, pixel))
@@ -88,9 +89,11 @@ def eyes(canvas: np.ndarray, t: Traits, g: Geometry) -> None:
 def brows(canvas: np.ndarray, t: Traits, g: Geometry) -> None:
     """Arched brows, thick at the nose and thin at the temple, drawn as short hairs."""
     bx = (g.au - t.eye_u - 0.02) / 0.21
-    middle = t.brow_v - t.brow_arch * (1.0 - (bx - 0.3) ** 2) + t.brow_tilt * bx * 1.5
-    thick = t.brow_thick * (1.15 - 0.6 * smoothstep(bx, -0.4, 1.1)) * (
-        0.65 + 0.35 * smoothstep(bx, -1.15, -0.7)
+    middle = t.brow_v - t.brow_arch * (1.0 - (bx - 0.12) ** 2) + t.brow_tilt * bx
+    thick = (
+        t.brow_thick
+        * (1.15 - 0.6 * smoothstep(bx, -0.4, 1.1))
+        * (0.65 + 0.35 * smoothstep(bx, -1.15, -0.7))
     )
     across = (g.v - middle) / thick
     ends = smoothstep(bx, -1.15, -0.85) * (1.0 - smoothstep(bx, 0.8, 1.1))
@@ -121,7 +124,7 @@ class MouthFrame:
 
 
 def mouth_frame(t: Traits, g: Geometry) -> MouthFrame:
-    """Edges of the lips: top of the upper lip, where lips part, inner and outer edge of the lower."""
+    """Edges of the lips: top of the upper, where they part, inner and outer edge of the lower."""
     mx = (g.u - 0.05 * np.sin(t.yaw)) / t.mouth_w
     my = (g.v - t.mouth_v) / t.mouth_w
     mx2 = mx * mx
@@ -143,8 +146,10 @@ def mouth(canvas: np.ndarray, t: Traits, g: Geometry) -> None:
     upper_y = (m.my - m.parting) / t.lip_up  # -1 at the top edge, 0 at the parting
     lower_y = (m.my - m.inner) / t.lip_low  # 0 at the inner edge, 1 at the bottom
     is_upper = m.my < 0.5 * (m.parting + m.inner)
-    upper_light = 0.62 - 0.22 * np.clip(-upper_y, 0, 1) + 0.25 * np.exp(-((upper_y + 0.95) * 4.0) ** 2)
-    lower_light = 0.72 + 0.42 * np.exp(-((lower_y - 0.42) * 2.6) ** 2) - 0.3 * smoothstep(lower_y, 0.6, 1.1)
+    ridge = np.exp(-(((upper_y + 0.95) * 4.0) ** 2))
+    swell = np.exp(-(((lower_y - 0.42) * 2.6) ** 2))
+    upper_light = 0.62 - 0.22 * np.clip(-upper_y, 0, 1) + 0.25 * ridge
+    lower_light = 0.72 + 0.42 * swell - 0.3 * smoothstep(lower_y, 0.6, 1.1)
     relief = np.where(is_upper, upper_light, lower_light)
     relief = relief * (1.0 + 0.35 * t.light[0] * np.clip(m.mx, -1, 1)) * (1.0 - 0.25 * ax * ax)
     grooves = 1.0 + 0.05 * ripple(26.0 * m.mx, 26.0 / 0.25, g.pixel)
@@ -165,7 +170,7 @@ def mouth(canvas: np.ndarray, t: Traits, g: Geometry) -> None:
     teeth = cover(np.maximum(m.my - m.parting - length, ax - 0.84), pixel, 0.02)
     seam = 1.0 - 0.14 * np.maximum(ripple(np.abs(m.mx) * 22.0 + 1.57, 22.0 / 0.25, g.pixel), 0.6)
     bright = (0.88 - 0.55 * m.mx**2) * seam * (0.6 + 0.4 * smoothstep(tooth_y, -0.1, 0.5))
-    ivory = np.array([0.86, 0.8, 0.7], np.float32)[:, None, None] * (0.25 + 0.65 * t.key)
+    ivory = np.array([0.95, 0.86, 0.75], np.float32)[:, None, None] * (0.35 + 0.6 * t.key)
     paint(cavity, ivory * bright, teeth)
     paint(canvas, cavity, inside)
 
@@ -183,12 +188,18 @@ def beard(canvas: np.ndarray, t: Traits, g: Geometry) -> None:
     ax = np.abs(m.mx)
     edge = t.beard_v + 0.18 * smoothstep(-g.au, -0.62, -0.4) - 0.5 * smoothstep(g.au, 0.56, 0.72)
     jaw = smoothstep(g.v, edge - 0.06, edge + 0.12)
-    around = 1.0 - np.exp(-(np.maximum(ax, 0.0) ** 2) * 1.2 - ((m.my + 0.35) / 0.45) ** 2 * (m.my < 0.2))
+    lips_y = (m.my - 0.5 * (m.top + m.bottom)) / (0.5 * (m.bottom - m.top) + 0.25)
+    around = 1.0 - np.exp(-(ax * ax * ax * ax) * 0.6 - lips_y * lips_y * lips_y * lips_y)
+    around *= 1.0 - blob(ax, m.my + 0.75, 1.15, 0.42)  # the upper lip is the moustache's
     below_lip = 1.0 - 0.6 * blob(g.au - 0.11, g.v - t.mouth_v - 0.14, 0.07, 0.04)
     chin = jaw * around * below_lip
-    lip = np.exp(-(((m.my + 0.42 + 0.05 * m.mx**2) / 0.2) ** 4)) * (1.0 - smoothstep(ax, 0.95, 1.35))
+    bristle = (m.my + 0.42 + 0.05 * m.mx**2) * 5.0
+    lip = np.exp(-(bristle * bristle * bristle * bristle)) * (1.0 - smoothstep(ax, 0.95, 1.35))
     lip = lip * t.moustache * (1.0 - 0.35 * np.exp(-((m.mx / 0.08) ** 2)))
-    grain = ripple(63.0 * g.u + 9.0 * g.v, 63.0, g.pixel) * 0.5 + ripple(97.0 * g.u - 31.0 * g.v, 97.0, g.pixel) * 0.5
+    warp = 0.05 * np.sin(9.0 * g.v + t.phase)
+    grain = 0.5 * ripple(97.0 * (g.u + warp) + 21.0 * g.v, 97.0, g.pixel)
+    grain += 0.5 * ripple(129.0 * (g.u - warp) - 31.0 * g.v, 129.0, g.pixel)
+    grain *= smoothstep(g.bulge, 0.35, 0.8)  # seen edge-on the hairs would merge into stripes
     alpha = np.maximum(chin * t.beard, lip) * (0.88 + 0.12 * grain)
     facing = 0.5 + 0.3 * g.bulge + 0.35 * g.nx * t.light[0]
     colour = t.hair * 0.75 * (t.key * facing * (1.0 + 0.3 * grain) + t.ambient)
@@ -203,10 +214,12 @@ def glasses(canvas: np.ndarray, t: Traits, g: Geometry) -> None:
     qx, qy = np.maximum(du - round_w + corner, 0.0), np.maximum(dv - round_h + corner, 0.0)
     inner = np.minimum(np.maximum(du - round_w, dv - round_h) + corner, 0.0)
     rim = np.sqrt(qx * qx + qy * qy) + inner - corner
-    bridge = stroke(g.v - t.eye_v + 0.02 + 0.25 * g.u**2, 0.016, g.pixel) * (rim > 0) * (g.au < t.eye_u)
-    arm = stroke(g.v - t.eye_v + 0.07, 0.015, g.pixel) * (rim > 0) * (g.au > t.eye_u) * (g.head < 0)
+    bridge = stroke(g.v - t.eye_v + 0.02 + 0.25 * g.u**2, 0.016, g.pixel)
+    bridge = bridge * (rim > 0) * (g.au < t.eye_u)
+    arm = stroke(g.v - t.eye_v + 0.07, 0.015, g.pixel) * (rim > 0)
+    arm = arm * (g.au > t.eye_u) * (g.head < 0)
     on = t.glasses
-    dim(canvas, on * 0.25 * np.exp(-(((rim - 0.0) / 0.035) ** 2)), (1, 1, 1))  # shadow of the frame
+    dim(canvas, on * 0.25 * np.exp(-((rim / 0.035) ** 2)), (1, 1, 1))  # shadow of the frame
     lens = cover(rim, g.pixel)
     streak = np.exp(-(((g.u + 0.9 * g.v - 0.1 * g.side - t.eye_u * g.side) / 0.06) ** 2))
     for channel in canvas:

@@ -1,8 +1,8 @@
 """Where every pixel lies on a rendered face: coordinate fields, edges and lines.
 
 The head is an egg-shaped solid seen straight on. A pixel on it is turned back by the head's yaw and
-pitch to the place (u, v) that it shows on a frontal face, so that features are drawn once, frontally,
-and still foreshorten and shift as on a turning head.
+pitch to the place (u, v) that it shows on a frontal face, so that features are drawn once,
+frontally, and still foreshorten and shift as on a turning head.
 
 A field is float32 (B, P): B faces, P pixels. Traits are (B, 1) and spread over the pixels.
 """
@@ -47,7 +47,7 @@ def locate(traits: Traits, size: int) -> Geometry:
     half = traits.width * (1.0 - traits.jaw * smoothstep(y, -0.1, 1.0))
     nx = x / half
     y2 = y * y
-    squared = traits.square * (y > 0)
+    squared = np.where(y > 0, traits.square, np.float32(0.4))  # crowns are flat, chins vary
     height = y2 * (1.0 - squared + squared * y2)
     level = nx * nx + height
     slope_y = y * (1.0 - squared + 2.0 * squared * y2)
@@ -82,7 +82,9 @@ def stroke(distance: np.ndarray, half_width: float | np.ndarray, pixel: np.ndarr
     return np.exp(distance * distance * (-1.0 / wide)) * np.sqrt(narrow / wide)
 
 
-def blob(dx: np.ndarray, dy: np.ndarray, wx: float | np.ndarray, wy: float | np.ndarray) -> np.ndarray:
+def blob(
+    dx: np.ndarray, dy: np.ndarray, wx: float | np.ndarray, wy: float | np.ndarray
+) -> np.ndarray:
     """A Gaussian spot, 1 in the middle, 1/e at the half-widths."""
     dx, dy = dx * (1.0 / wx), dy * (1.0 / wy)
     return np.exp(-(dx * dx + dy * dy))
@@ -99,7 +101,9 @@ def paint(canvas: np.ndarray, colour: np.ndarray, alpha: np.ndarray) -> None:
         channel += (tone - channel) * alpha
 
 
-def dim(canvas: np.ndarray, amount: np.ndarray, tint: tuple[float, float, float] = (0.8, 1, 1)) -> None:
+def dim(
+    canvas: np.ndarray, amount: np.ndarray, tint: tuple[float, float, float] = (0.8, 1.0, 1.0)
+) -> None:
     """Darken the canvas; skin in shadow keeps some of its red, hence the tint."""
     for channel, weight in zip(canvas, tint, strict=True):
         channel *= 1.0 - weight * amount

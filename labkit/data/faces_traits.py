@@ -1,8 +1,8 @@
 """What distinguishes one rendered face from the next: some eighty numbers drawn from its seed.
 
 Every draw is a hash of (seed, position in the sequence of draws) with the finaliser of SplitMix64
-(Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014). A whole batch
-is drawn at once, no generator holds a state, and a face does not change with the NumPy release.
+(Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014). A whole
+batch is drawn at once, no generator holds a state, and no NumPy release changes a face.
 
 Lengths are in head units: the head reaches from -1 (crown) to +1 (chin), x points right, y down.
 Colours are linear light, not sRGB.
@@ -22,13 +22,20 @@ def _srgb(*colours: tuple[int, int, int]) -> np.ndarray:
 
 
 SKIN = _srgb(
-    (255, 222, 204), (246, 203, 174), (232, 182, 142), (205, 150, 108), (158, 105, 72), (104, 66, 48)
-)  # fair to dark; tones between are interpolated
+    (255, 222, 204), (246, 203, 174), (232, 182, 142), (205, 150, 108), (158, 105, 72),
+    (104, 66, 48),
+)  # fair to dark; tones between are interpolated  # fmt: skip
 HAIR = _srgb(
     (26, 21, 20), (44, 30, 24), (72, 47, 33), (104, 68, 42), (124, 60, 34), (176, 96, 50),
     (156, 120, 74), (206, 170, 112), (228, 208, 168), (150, 147, 144), (210, 207, 202),
 )  # fmt: skip
-IRIS = _srgb((58, 34, 20), (98, 60, 32), (128, 98, 52), (88, 116, 72), (84, 124, 164), (118, 136, 148))
+IRIS = _srgb(
+    (58, 34, 20), (98, 60, 32), (128, 98, 52), (88, 116, 72), (84, 124, 164), (118, 136, 148)
+)  # fmt: skip
+FRAMES = _srgb(
+    (20, 18, 20), (70, 40, 24), (130, 20, 30), (176, 150, 96), (120, 124, 132), (24, 40, 84)
+)  # fmt: skip
+SPOTS = 5  # out-of-focus spots in the background
 
 
 class Draws:
@@ -60,7 +67,7 @@ class Draws:
         return np.searchsorted(edges[:-1], self.uniform()[:, 0], side="right")
 
     def colour(self, low: float, high: float, saturation: float) -> np.ndarray:
-        """A colour of random hue, linear (3, B, 1), with a grey level between low and high (sRGB)."""
+        """A linear colour (3, B, 1) of random hue; its sRGB grey level lies in [low, high]."""
         level, hue = self.uniform(low, high), self.uniform(0, 2 * np.pi)
         strength = self.uniform(0, saturation)
         phases = np.array([0.0, 2.1, 4.2], dtype=np.float32)[:, None, None]
@@ -187,20 +194,21 @@ def draw_traits(seeds: np.ndarray) -> Traits:
     skin = skin * (1 + 0.05 * np.stack([d.bell(0, 1), d.bell(0, 0.6), d.bell(0, 1)]))
     fair_hair = d.pick([3, 4, 4, 4, 2, 2, 3, 3, 1.2, 1, 0.8])
     dark_hair = d.pick([6, 5, 2, 0.6, 0.3, 0, 0, 0.3, 0, 0.7, 0.3])
-    dark = d.uniform()[:, 0] < np.clip(tone[:, 0] * 2.2 - 0.5, 0, 0.97)
+    dark = d.uniform()[:, 0] < np.clip(tone[:, 0] * 2.4 - 0.4, 0, 0.97)
     hair_index = np.where(dark, dark_hair, fair_hair)
     hair = HAIR[hair_index].T[:, :, None] * d.uniform(0.8, 1.3)
     iris_light, iris_dark = d.pick([1, 2, 2, 2, 3.5, 1.5]), d.pick([5, 3, 0.6, 0.2, 0.1, 0.1])
     iris = IRIS[np.where(dark, iris_dark, iris_light)].T[:, :, None] * d.uniform(0.8, 1.25)
 
     azimuth, height = d.uniform(-1.0, 1.0), d.uniform(0.1, 0.75)
-    light = np.stack([np.sin(azimuth) * np.cos(height), -np.sin(height), np.cos(azimuth) * np.cos(height)])
+    across, towards = np.sin(azimuth) * np.cos(height), np.cos(azimuth) * np.cos(height)
+    light = np.stack([across, -np.sin(height), towards])
     warmth, contrast = d.bell(0.04, 0.05), d.uniform(0.55, 1.0)
     tint = np.stack([1 + warmth, np.ones_like(warmth), 1 - warmth])
-    ambient_tint = np.stack([1 - warmth, np.ones_like(warmth), 1 + 1.4 * warmth])
+    ambient_tint = np.stack([1 - warmth, np.ones_like(warmth), 1 + 0.6 * warmth])
 
     gape = d.chance(0.42) * d.uniform(0.06, 0.42)
-    smile = d.bell(0.1, 0.13) + 0.12 * (gape > 0) * d.uniform()
+    smile = d.bell(0.15, 0.12) + 0.12 * (gape > 0) * d.uniform()
     joy = np.clip(smile / 0.4, 0, 1)
 
     bald = d.chance(0.14 * (1 - soft))
@@ -218,16 +226,13 @@ def draw_traits(seeds: np.ndarray) -> Traits:
     stick = np.stack([d.uniform(0.3, 0.62), d.uniform(0.015, 0.1), d.uniform(0.03, 0.13)])
     lip = lip + (stick - lip) * made_up * d.uniform(0.15, 0.85)
 
-    back = d.colour(0.2, 0.9, 0.45)
-    back_end = np.clip(back * d.uniform(0.25, 1.3) + 0.25 * (d.colour(0.1, 0.9, 0.5) - back), 0.003, 1)
-    spots = 5
+    back = d.colour(0.2, 0.85, 0.3)
+    back_end = back * d.uniform(0.25, 1.3) + 0.25 * (d.colour(0.1, 0.9, 0.35) - back)
     spot_on = d.chance(0.6)
-    frames = _srgb((20, 18, 20), (70, 40, 24), (130, 20, 30), (176, 150, 96), (120, 124, 132), (24, 40, 84))
-    scale = d.bell(0.53, 0.03)
     fields = dict(
-        x=d.bell(0, 0.06), y=d.bell(0.0, 0.045), scale=scale, roll=d.bell(0, 0.07), yaw=d.bell(0, 0.17),
-        pitch=d.bell(0, 0.06),
-        light=light, key=tint * contrast * 1.25, ambient=ambient_tint * (0.62 - 0.42 * contrast),
+        x=d.bell(0, 0.075), y=d.bell(0.03, 0.05), scale=d.bell(0.65, 0.04),
+        roll=d.bell(0, 0.07), yaw=d.bell(0, 0.17), pitch=d.bell(0, 0.06),
+        light=light, key=tint * contrast * 1.15, ambient=ambient_tint * (0.5 - 0.36 * contrast),
         width=d.bell(0.745, 0.022) + 0.015 * rough, jaw=d.uniform(0.1, 0.3) - 0.08 * rough,
         square=d.uniform(0.0, 0.25) + 0.35 * rough * d.uniform(),
         skin=skin, blush=d.uniform(0.1, 0.7) + 0.3 * made_up, gloss=d.uniform(0.4, 1.1),
@@ -237,31 +242,34 @@ def draw_traits(seeds: np.ndarray) -> Traits:
         slant=d.bell(-0.05, 0.045), gaze_x=d.bell(0, 0.11), gaze_y=d.bell(-0.01, 0.05),
         iris=iris, iris_r=d.uniform(0.4, 0.46), pupil_r=d.uniform(0.36, 0.52),
         lash=0.5 + 0.3 * soft * d.uniform() + 0.6 * made_up,
-        shadow=made_up * d.chance(0.5) * d.uniform(0.2, 0.6), shadow_colour=d.colour(0.25, 0.6, 0.5),
-        brow_v=d.bell(-0.175, 0.016), brow_arch=d.uniform(0.02, 0.075), brow_tilt=d.bell(0.0, 0.022),
-        brow_thick=d.uniform(0.02, 0.03) + 0.018 * rough, brow_dense=d.uniform(0.55, 0.95),
+        shadow=made_up * d.chance(0.5) * d.uniform(0.2, 0.6),
+        shadow_colour=d.colour(0.25, 0.6, 0.5), brow_v=d.bell(-0.175, 0.016),
+        brow_arch=d.uniform(0.02, 0.075), brow_tilt=d.bell(0.0, 0.014),
+        brow_thick=d.uniform(0.024, 0.034) + 0.018 * rough, brow_dense=d.uniform(0.55, 0.95),
         nose_v=d.bell(0.385, 0.02), nose_w=d.uniform(0.85, 1.1) + 0.25 * tone * d.uniform(),
         nose_h=d.uniform(0.75, 1.25),
-        mouth_v=d.bell(0.605, 0.014), mouth_w=d.bell(0.25, 0.014) + 0.05 * joy, smile=smile, gape=gape,
-        lip_up=d.uniform(0.12, 0.25) + 0.05 * soft, lip_low=d.uniform(0.2, 0.34) + 0.06 * soft, lip=lip,
-        hair=hair, bald=bald, hairline=d.bell(-0.6, 0.03), volume_top=d.uniform(0.05, 0.2) + 0.12 * curl,
+        mouth_v=d.bell(0.605, 0.014), mouth_w=d.bell(0.25, 0.014) + 0.05 * joy, smile=smile,
+        gape=gape, lip_up=d.uniform(0.12, 0.25) + 0.05 * soft,
+        lip_low=d.uniform(0.2, 0.34) + 0.06 * soft, lip=lip,
+        hair=hair, bald=bald, hairline=d.bell(-0.6, 0.03),
+        volume_top=d.uniform(0.05, 0.2) + 0.12 * curl,
         volume_side=d.uniform(0.03, 0.09) + 0.1 * long * d.uniform() + 0.12 * curl, length=length,
         curtain=long * d.uniform(0.0, 0.35) + 0.08 * d.uniform(), part=d.bell(0, 0.13),
-        fringe=fringe * d.uniform(0.5, 1.0), sweep=d.bell(0, 0.14),
+        fringe=fringe * d.uniform(0.5, 1.0), sweep=d.bell(0, 0.28),
         temple=np.where(long > 0, d.uniform(0.78, 0.97), d.uniform(0.84, 0.96)),
         wave=d.chance(0.5) * d.uniform(0.02, 0.09), curl=curl, flare=d.uniform(-0.08, 0.14),
         phase=d.uniform(0, 6.28),
         beard=beard, moustache=(beard > 0) * d.chance(0.8) * beard, beard_v=d.uniform(0.25, 0.5),
         glasses=d.chance(0.16), frame_round=d.uniform(0.15, 1.0),
-        frame=frames[d.pick([4, 2, 0.7, 1.5, 1.5, 1])].T[:, :, None],
+        frame=FRAMES[d.pick([4, 2, 0.7, 1.5, 1.5, 1])].T[:, :, None],
         neck_w=0.36 + 0.09 * rough + d.uniform(0, 0.04), shoulder=d.uniform(1.24, 1.42),
         neckline=d.uniform(1.3, 1.65), v_neck=d.chance(0.35), cloth=d.colour(0.08, 0.9, 0.7),
         stripes=d.chance(0.2) * d.uniform(0.2, 0.6),
-        back=back, back_end=back_end, back_angle=d.uniform(0, 6.28),
-        spot_x=np.stack([d.uniform(-1.1, 1.1) for _ in range(spots)]),
-        spot_y=np.stack([d.uniform(-1.1, 0.8) for _ in range(spots)]),
-        spot_r=np.stack([d.uniform(0.12, 0.5) for _ in range(spots)]),
-        spot_gain=np.stack([spot_on * d.uniform(0.1, 0.55) for _ in range(spots)]),
-        spot_colour=np.stack([d.colour(0.3, 1.0, 0.5) for _ in range(spots)]),
+        back=back, back_end=np.clip(back_end, 0.003, 1.0), back_angle=d.uniform(0, 6.28),
+        spot_x=np.stack([d.uniform(-1.1, 1.1) for _ in range(SPOTS)]),
+        spot_y=np.stack([d.uniform(-1.1, 0.8) for _ in range(SPOTS)]),
+        spot_r=np.stack([d.uniform(0.12, 0.5) for _ in range(SPOTS)]),
+        spot_gain=np.stack([spot_on * d.uniform(0.08, 0.42) for _ in range(SPOTS)]),
+        spot_colour=np.stack([d.colour(0.3, 1.0, 0.4) for _ in range(SPOTS)]),
     )  # fmt: skip
     return Traits(**{name: np.asarray(value, dtype=np.float32) for name, value in fields.items()})
