@@ -35,10 +35,10 @@ from labkit.data.faces_scene import (
     skin,
 )
 from labkit.data.faces_traits import Traits, draw_traits
-from labkit.data.source import check_indices
+from labkit.data.source import check_indices, check_split, check_whole
 from labkit.errors import InputError
 
-SIZES = (32, 256)
+SIZES = (32, 256)  # smallest and largest picture
 SPLITS = {"train": 2**20, "val": 1000, "test": 1000}
 _BLOCK = 2**20  # seeds set aside for one split
 _PIXELS = 2**15  # pixels rendered at once: a field of them fits the processor's cache
@@ -121,24 +121,13 @@ def _chunks(seeds: np.ndarray, size: int) -> Iterator[tuple[int, Traits, Geometr
 
 
 def _check(seeds: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
-    check_size(size)
+    check_whole("size", size, *SIZES)
     array = np.asarray(seeds)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise InputError(f"seeds must be a list of whole numbers, not {array.dtype} {array.shape}")
     if array.size and (array.min() < 0 or array.max() >= 2**63):
         raise InputError("seeds must lie between 0 and 2^63 - 1")
     return array.astype(np.int64)
-
-
-def check_size(size: int) -> None:
-    """Raise InputError unless rendered faces can be drawn at this size."""
-    low, high = SIZES
-    if not _is_whole(size) or not low <= size <= high:
-        raise InputError(f"size {size!r} is not possible", f"choose {low} to {high} pixels")
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 class RenderedFaces:
@@ -156,12 +145,9 @@ class RenderedFaces:
     """
 
     def __init__(self, size: int, split: str = "train", seed: int = 0) -> None:
-        check_size(size)
-        if split not in SPLITS:
-            raise InputError(f"unknown split {split!r}", f"choose one of {', '.join(SPLITS)}")
-        if not _is_whole(seed) or not 0 <= seed < 2**40:
-            raise InputError(f"seed {seed!r} is not possible", "choose 0 to 2^40 - 1")
-        self.size, self.split, self.seed = int(size), split, int(seed)
+        self.size = check_whole("size", size, *SIZES)
+        self.split = check_split(split, SPLITS)
+        self.seed = check_whole("seed", seed, 0, 2**40 - 1)
 
     def __len__(self) -> int:
         return SPLITS[self.split]

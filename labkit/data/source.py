@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -52,3 +52,27 @@ def check_indices(indices: Sequence[int] | np.ndarray, length: int) -> np.ndarra
         wrong = array[(array < 0) | (array >= length)][0]
         raise InputError(f"index {wrong} is outside 0..{length - 1}")
     return array.astype(np.int64)
+
+
+def check_whole(name: str, value: object, low: int, high: int) -> int:
+    """`value` as an int.
+
+    Raises:
+        InputError: not a whole number in [low, high].
+    """
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or not low <= value <= high:
+        raise InputError(f"{name} {value!r} is not possible", f"choose {low} to {high}")
+    return int(value)
+
+
+def check_split(split: str, known: Iterable[str]) -> str:
+    """`split` itself.
+
+    Raises:
+        InputError: not among the known ones.
+    """
+    known = tuple(known)
+    if split not in known:
+        raise InputError(f"unknown split {split!r}", f"choose one of {', '.join(known)}")
+    return split
