@@ -230,14 +230,14 @@ def draw_traits(seeds: np.ndarray) -> Traits:
     back_end = back * d.uniform(0.25, 1.3) + 0.25 * (d.colour(0.1, 0.9, 0.35) - back)
     spot_on = d.chance(0.6)
     fields = dict(
-        x=d.bell(0, 0.075), y=d.bell(0.03, 0.05), scale=d.bell(0.65, 0.04),
+        x=d.bell(0, 0.075), y=d.bell(0.04, 0.05), scale=d.bell(0.72, 0.045),
         roll=d.bell(0, 0.07), yaw=d.bell(0, 0.17), pitch=d.bell(0, 0.06),
         light=light, key=tint * contrast * 1.15, ambient=ambient_tint * (0.5 - 0.36 * contrast),
         width=d.bell(0.745, 0.022) + 0.015 * rough, jaw=d.uniform(0.1, 0.3) - 0.08 * rough,
         square=d.uniform(0.0, 0.25) + 0.35 * rough * d.uniform(),
         skin=skin, blush=d.uniform(0.1, 0.7) + 0.3 * made_up, gloss=d.uniform(0.4, 1.1),
         freckles=d.chance(0.15) * (tone < 0.35) * d.uniform(0.3, 1.0),
-        eye_u=d.bell(0.315, 0.013), eye_v=d.bell(0.035, 0.018), eye_w=d.bell(0.163, 0.009),
+        eye_u=d.bell(0.32, 0.013), eye_v=d.bell(0.035, 0.018), eye_w=d.bell(0.173, 0.009),
         lid_up=d.uniform(0.34, 0.56) - 0.1 * joy, lid_low=d.uniform(0.2, 0.31) - 0.05 * joy,
         slant=d.bell(-0.05, 0.045), gaze_x=d.bell(0, 0.11), gaze_y=d.bell(-0.01, 0.05),
         iris=iris, iris_r=d.uniform(0.4, 0.46), pupil_r=d.uniform(0.36, 0.52),
