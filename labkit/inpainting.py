@@ -69,7 +69,7 @@ def inpaint(
     if mask.all():
         raise InputError(
             "the mask leaves no pixel known: there is nothing to fill from",
-            "white in a mask file, True in an array, means missing; invert the mask if it is reversed",
+            "white in a mask file (True in an array) means missing; invert a reversed mask",
         )
     # Hiding the pixels under the mask here means that no method can make use of them.
     image_with_hole = np.where(mask[..., None], np.uint8(0), image)

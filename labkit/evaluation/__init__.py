@@ -1,0 +1,1 @@
+"""Measuring filled holes: metrics, sets of pairs, the protocol and its reports."""

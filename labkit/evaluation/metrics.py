@@ -1,0 +1,75 @@
+"""PSNR and SSIM as this project reports them, and PSNR as the student report computed it.
+
+PSNR = 10·log10(L² / MSE) with L the range of the data. SSIM after Wang et al. 2004, "Image Quality
+Assessment: From Error Visibility to Structural Similarity", in scikit-image's form: a uniform 7×7
+window, the mean over the colour planes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from labkit.errors import InputError
+
+SMALLEST_SIDE = 7  # the window of SSIM
+
+
+def psnr(truth: np.ndarray, estimate: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB of two uint8 images; infinite where they are equal.
+
+    Raises:
+        InputError: another dtype, or shapes that differ.
+    """
+    _check(truth, estimate)
+    return _psnr(truth, estimate, data_range=255.0)
+
+
+def ssim(truth: np.ndarray, estimate: np.ndarray) -> float:
+    """Structural similarity in [-1, 1] of two uint8 images (H, W, 3); 1 where they are equal.
+
+    Raises:
+        InputError: another dtype, shapes that differ, or a side shorter than 7 pixels.
+    """
+    _check(truth, estimate)
+    if truth.ndim != 3 or min(truth.shape[:2]) < SMALLEST_SIDE:
+        raise InputError(
+            f"SSIM needs images (H, W, 3) with sides of {SMALLEST_SIDE} or more, not {truth.shape}"
+        )
+    return float(structural_similarity(truth, estimate, data_range=255, channel_axis=-1))
+
+
+def psnr_as_reported(truth: np.ndarray, raw: np.ndarray) -> float:
+    """PSNR in dB as the student report computed it: float images in [0, 1], but a range of 2.
+
+    A range twice the true one adds 20·log10(2) = 6.02 dB to every score.
+
+    Raises:
+        InputError: integer images, values outside [0, 1], or shapes that differ.
+    """
+    for image in (truth, raw):
+        if not np.issubdtype(image.dtype, np.floating):
+            raise InputError(f"needs float images in [0, 1], not {image.dtype}")
+        if image.size and (image.min() < -1e-6 or image.max() > 1 + 1e-6):
+            values = f"[{image.min():.3g}, {image.max():.3g}]"
+            raise InputError(f"image values lie in {values}, not in [0, 1]")
+    _check_shapes(truth, raw)
+    return _psnr(truth, raw, data_range=2.0)
+
+
+def _psnr(truth: np.ndarray, estimate: np.ndarray, data_range: float) -> float:
+    if np.array_equal(truth, estimate):
+        return float("inf")  # scikit-image gets there too, by a division by zero that it warns of
+    return float(peak_signal_noise_ratio(truth, estimate, data_range=data_range))
+
+
+def _check(truth: np.ndarray, estimate: np.ndarray) -> None:
+    for image in (truth, estimate):
+        if image.dtype != np.uint8:
+            raise InputError(f"needs uint8 images, not {image.dtype}")
+    _check_shapes(truth, estimate)
+
+
+def _check_shapes(truth: np.ndarray, estimate: np.ndarray) -> None:
+    if truth.shape != estimate.shape:
+        raise InputError(f"images of different shapes: {truth.shape} and {estimate.shape}")

@@ -1,0 +1,194 @@
+"""The protocol: how every score in this project is taken, and how the student report took its own.
+
+For each pair of a fixed set: the image is resized to size × size with Lanczos, the mask with
+nearest neighbour and taken as missing above 127; the hole is filled, the known pixels are put back,
+and everything is 8-bit; PSNR and SSIM by scikit-image over the whole picture, data range 255.
+
+`as_reported=True` adds each method a second time in the report's way: image and mask resized by
+skimage.transform.resize, which softens the mask's edge; the network's raw output, known pixels
+included; images in [0, 1] scored with a data range of 2.
+
+Deviations of the report's way:
+    * Classical methods have no raw output and know no soft mask: they fill the soft mask
+      thresholded at one half, and their known pixels are exact.
+    * The report gives no SSIM; here it is taken on the same images with the same range of 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+from skimage.metrics import structural_similarity
+from skimage.transform import resize
+from tqdm import tqdm
+
+from labkit.errors import InputError
+from labkit.evaluation.methods import Method
+from labkit.evaluation.metrics import psnr, psnr_as_reported, ssim
+from labkit.evaluation.statistics import Score, bin_of
+
+if TYPE_CHECKING:
+    from labkit.evaluation.pairs import Pair, Pairs
+    from labkit.nn.generator import GMCNN
+
+PERFECT = 100.0
+"""PSNR in dB that counts for a fill without any error, so that a mean exists."""
+
+AS_REPORTED = ", as reported"
+
+
+@dataclass(frozen=True)
+class ProtocolConfig:
+    """Settings of an evaluation.
+
+    Attributes:
+        size: side in pixels at which pairs are scored; at least 32.
+        seed: of the bootstrap.
+        as_reported: also score in the student report's way.
+    """
+
+    size: int = 256
+    seed: int = 0
+    as_reported: bool = False
+
+    def __post_init__(self) -> None:
+        if self.size < 32:
+            raise InputError(
+                f"size {self.size} is too small", "use 32 or more; the protocol's is 256"
+            )
+        if self.as_reported and self.size % 4:
+            raise InputError(
+                f"size {self.size} is no multiple of 4",
+                "the report's protocol runs the network without padding; its size is 256",
+            )
+
+
+@dataclass(frozen=True)
+class Example:
+    """A pair with all its fills, kept for the contact sheet. Images are uint8 (size, size, 3)."""
+
+    pair: str
+    hole_ratio: float
+    truth: np.ndarray
+    mask: np.ndarray
+    fills: dict[str, np.ndarray]
+
+
+@dataclass
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes:
+        scores: every method on every pair.
+        manifest: name and SHA-256 of both files of every pair.
+        examples: the first pair of each tenth of hole ratio, by hole ratio.
+    """
+
+    scores: list[Score] = field(default_factory=list)
+    manifest: list[dict[str, str]] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
+
+
+def evaluate(
+    pairs: Pairs,
+    methods: Sequence[Method],
+    config: ProtocolConfig | None = None,
+    *,
+    progress: bool = False,
+) -> Evaluation:
+    """Score methods on pairs; one pair at a time is held in memory.
+
+    Args:
+        progress: show a bar on stderr, where that is a terminal.
+
+    Raises:
+        InputError: a pair that cannot be read, has no hole, or has nothing known.
+    """
+    config = config or ProtocolConfig()
+    result = Evaluation()
+    seen: dict[tuple[float, float], Example] = {}
+    # tqdm: disable=None turns the bar off by itself where stderr is no terminal.
+    for index in tqdm(range(len(pairs)), unit="pair", disable=None if progress else True):
+        pair = pairs.read(index)
+        result.manifest.append(pair.manifest)
+        truth, mask = prepare(pair.image, pair.mask, config.size)
+        ratio = float(mask.mean())
+        if ratio in (0.0, 1.0):
+            share = "no pixel" if ratio == 0 else "every pixel"
+            raise InputError(
+                f"pair {pair.name}: its mask marks {share} as missing at size {config.size}",
+                "white in a mask file means missing; take the pair out of the set",
+            )
+        fills = {}
+        for method in methods:
+            fills[method.label] = fill = method.fill(truth, mask)
+            result.scores.append(
+                Score(pair.name, method.label, ratio, _psnr(truth, fill), ssim(truth, fill))
+            )
+        if config.as_reported:
+            result.scores += _scores_as_reported(pair, ratio, methods, config.size)
+        seen.setdefault(bin_of(ratio), Example(pair.name, ratio, truth, mask, fills))
+    result.examples = [seen[key] for key in sorted(seen)]
+    return result
+
+
+def prepare(image: np.ndarray, mask: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """An image and its mask at the size of the protocol.
+
+    Args:
+        image: uint8 (H, W, 3).
+        mask: bool (h, w), True = missing; may differ in size from the image.
+
+    Returns:
+        uint8 (size, size, 3), resized with Lanczos, and bool (size, size), with nearest neighbour.
+    """
+    picture = Image.fromarray(image).resize((size, size), Image.Resampling.LANCZOS)
+    hole = Image.fromarray(mask.astype(np.uint8) * 255).resize(
+        (size, size), Image.Resampling.NEAREST
+    )
+    return np.asarray(picture), np.asarray(hole) > 127
+
+
+def _psnr(truth: np.ndarray, fill: np.ndarray) -> float:
+    return min(psnr(truth, fill), PERFECT)
+
+
+def _scores_as_reported(
+    pair: Pair, ratio: float, methods: Sequence[Method], size: int
+) -> Iterator[Score]:
+    truth = np.clip(resize(pair.image, (size, size)), 0.0, 1.0)  # float64 (size, size, 3)
+    soft = np.clip(resize(pair.mask.astype(np.float64), (size, size)), 0.0, 1.0)
+    for method in methods:
+        if method.generator is not None:
+            raw = raw_output(method.generator, truth, soft)
+        else:
+            raw = method.fill(np.rint(truth * 255).astype(np.uint8), soft >= 0.5) / 255.0
+        score = min(psnr_as_reported(truth, raw), PERFECT)
+        similarity = structural_similarity(truth, raw, data_range=2.0, channel_axis=-1)
+        yield Score(pair.name, method.label + AS_REPORTED, ratio, score, float(similarity))
+
+
+def raw_output(generator: GMCNN, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The network's output for a mask with soft edges, known pixels as the network paints them.
+
+    Args:
+        image: float (H, W, 3) in [0, 1], H and W multiples of 4.
+        mask: float (H, W) in [0, 1], 1 = missing. The network itself takes only zeros and ones, so
+            its parts are called here.
+
+    Returns:
+        float64 (H, W, 3) in [0, 1].
+    """
+    import torch
+
+    weight = next(generator.parameters())
+    picture = torch.from_numpy(image).to(weight).permute(2, 0, 1)[None] * 2 - 1  # (1, 3, H, W)
+    hole = torch.from_numpy(mask).to(weight)[None, None]  # (1, 1, H, W)
+    with torch.inference_mode():
+        features = torch.cat(generator.features(picture, hole), dim=1)  # (1, 7c, H, W)
+        output = generator.decoder(features).clamp(-1.0, 1.0)  # (1, 3, H, W)
+    return (output[0].permute(1, 2, 0).double().cpu().numpy() + 1.0) / 2.0

@@ -1,0 +1,131 @@
+"""What an evaluation leaves behind: a table to read, and files that another program can read.
+
+::
+
+    summary.json       one row a method, and the environment in which it was measured
+    per-image.csv      every method on every pair
+    manifest.json      name and SHA-256 of every image and mask
+    contact-sheet.png  one pair of each tenth of hole ratio, filled by every method
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import astuple, fields
+from pathlib import Path
+
+import cv2
+import numpy as np
+import skimage
+import torch
+
+from labkit.evaluation.contact_sheet import evaluation_sheet
+from labkit.evaluation.methods import Method
+from labkit.evaluation.protocol import Evaluation, ProtocolConfig
+from labkit.evaluation.statistics import Score
+from labkit.images import atomic_write, write_image
+
+
+def environment(
+    methods: Sequence[Method], config: ProtocolConfig, *, device: str, command: str
+) -> dict[str, object]:
+    """What the scores depend on besides the pairs: versions, hardware, settings, weights."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "skimage": skimage.__version__,
+        "opencv": cv2.__version__,
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+        "device": device,
+        "seed": config.seed,
+        "size": config.size,
+        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "weights": {m.label: m.weights_sha256 for m in methods if m.weights_sha256},
+        "command": command,
+    }
+
+
+def write_report(
+    folder: str | os.PathLike[str],
+    evaluation: Evaluation,
+    rows: Sequence[dict[str, object]],
+    environment: dict[str, object],
+) -> None:
+    """Write the files named above into `folder`, each atomically.
+
+    Raises:
+        InputError: a file that cannot be written.
+    """
+    folder = Path(folder)
+    _write(folder / "summary.json", _json({"rows": list(rows), "environment": environment}))
+    _write(folder / "per-image.csv", _csv(evaluation.scores))
+    _write(folder / "manifest.json", _json(evaluation.manifest))
+    write_image(folder / "contact-sheet.png", evaluation_sheet(evaluation.examples))
+
+
+def text_table(rows: Sequence[dict[str, object]]) -> str:
+    """The rows as plain text: means with their 95 % intervals, then PSNR by hole ratio."""
+    bins = sorted({(b["from"], b["to"], b["pairs"]) for row in rows for b in row["by_hole_ratio"]})
+    overall = [["method", "pairs", "PSNR dB", "95 %", "SSIM", "95 %"]]
+    by_ratio = [
+        ["PSNR dB by hole ratio", *(f"{low:.1f}–{high:.1f}" for low, high, _ in bins)],
+        ["pairs", *(str(pairs) for _, _, pairs in bins)],
+    ]
+    for row in rows:
+        cells = [row["method"], str(row["pairs"])]
+        for name, digits in (("psnr", 2), ("ssim", 3)):
+            mean, low, high = (row[name][key] for key in ("mean", "low", "high"))
+            cells += [f"{mean:.{digits}f}", f"{low:.{digits}f}–{high:.{digits}f}"]
+        overall.append(cells)
+        found = {(b["from"], b["to"], b["pairs"]): b["psnr"] for b in row["by_hole_ratio"]}
+        by_ratio.append([row["method"], *(f"{found[b]:.2f}" if b in found else "" for b in bins)])
+    return _aligned(overall) + "\n\n" + _aligned(by_ratio)
+
+
+def _aligned(cells: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for row in cells:
+        first, *rest = (
+            cell.rjust(width) if index else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        lines.append("  ".join([first, *rest]).rstrip())
+    return "\n".join(lines)
+
+
+def _csv(scores: Sequence[Score]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(field.name for field in fields(Score))
+    for score in scores:
+        pair, method, *numbers = astuple(score)
+        writer.writerow([pair, method, *(f"{number:.6f}" for number in numbers)])
+    return text.getvalue()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    atomic_write(path, lambda file: file.write(text.encode()))
+
+
+def _cpu() -> str:
+    """The processor's name; `platform.processor` is empty on Linux."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

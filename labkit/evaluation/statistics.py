@@ -1,0 +1,101 @@
+"""From scores of single pairs to the rows of a result: means, intervals, means by hole ratio."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from labkit.errors import InputError
+
+RESAMPLES = 10_000
+BIN_WIDTH = 0.1
+
+
+@dataclass(frozen=True)
+class Score:
+    """One method on one pair. PSNR in dB, the hole ratio as a share of all pixels."""
+
+    pair: str
+    method: str
+    hole_ratio: float
+    psnr: float
+    ssim: float
+
+
+def bootstrap_mean(
+    values: Sequence[float] | np.ndarray, *, seed: int = 0, resamples: int = RESAMPLES
+) -> dict[str, float]:
+    """The mean and its 95 % percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
+
+    Equal seeds draw the same pairs for every method, so that intervals can be compared.
+
+    Returns:
+        {"mean", "low", "high"}.
+
+    Raises:
+        InputError: no values, or values that are not finite.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or not array.size or not np.isfinite(array).all():
+        raise InputError("a bootstrap interval needs a list of finite values")
+    generator = np.random.default_rng(seed)
+    means = np.empty(resamples)
+    # In slices, so that large sets need no resamples × values array at once.
+    step = max(1, 4_000_000 // array.size)
+    for start in range(0, resamples, step):
+        count = min(step, resamples - start)
+        drawn = generator.integers(0, array.size, (count, array.size))
+        means[start : start + count] = array[drawn].mean(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return {"mean": float(array.mean()), "low": float(low), "high": float(high)}
+
+
+def bin_of(hole_ratio: float) -> tuple[float, float]:
+    """The tenth that a hole ratio lies in, lower end included: 0.25 → (0.2, 0.3)."""
+    # A ratio such as 0.3 is stored a little below itself in places: 1e-9 is less than one pixel.
+    index = min(int(hole_ratio / BIN_WIDTH + 1e-9), round(1 / BIN_WIDTH) - 1)
+    return round(index * BIN_WIDTH, 1), round((index + 1) * BIN_WIDTH, 1)
+
+
+def summarise(scores: Sequence[Score], *, seed: int = 0) -> list[dict[str, object]]:
+    """The rows of ``summary.json``, one a method, in the order the methods first appear.
+
+    Returns:
+        [{"method", "pairs", "psnr": {"mean", "low", "high"}, "ssim": {…}, "by_hole_ratio":
+        [{"from", "to", "pairs", "psnr", "ssim"}]}]; only tenths that hold a pair are listed.
+    """
+    rows: list[dict[str, object]] = []
+    for method in dict.fromkeys(score.method for score in scores):
+        own = [score for score in scores if score.method == method]
+        bins: dict[tuple[float, float], list[Score]] = {}
+        for score in sorted(own, key=lambda s: s.hole_ratio):
+            bins.setdefault(bin_of(score.hole_ratio), []).append(score)
+        rows.append(
+            {
+                "method": method,
+                "pairs": len(own),
+                "psnr": _rounded(bootstrap_mean([s.psnr for s in own], seed=seed)),
+                "ssim": _rounded(bootstrap_mean([s.ssim for s in own], seed=seed)),
+                "by_hole_ratio": [
+                    {
+                        "from": low,
+                        "to": high,
+                        "pairs": len(members),
+                        "psnr": _round(np.mean([s.psnr for s in members])),
+                        "ssim": _round(np.mean([s.ssim for s in members])),
+                    }
+                    for (low, high), members in bins.items()
+                ],
+            }
+        )
+    return rows
+
+
+def _rounded(interval: dict[str, float]) -> dict[str, float]:
+    return {key: _round(value) for key, value in interval.items()}
+
+
+def _round(value: float) -> float:
+    return round(float(value), 4)  # beyond what sums on two machines agree on
