@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw the README's picture: rendered faces with a hole, filled by Telea's method and by the network.
+"""Draw the README's picture: faces with a hole, filled by Telea's method and by the network.
 
     tools/readme_picture.py [--faces 5] [--output book/_static/hole-filled.png]
 
