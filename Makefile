@@ -55,7 +55,7 @@ format: $(INSTALLED) ## let ruff format and repair
 	$(BIN)/ruff format .
 
 bench: $(INSTALLED) ## ratios of speed and memory, each measured within one run
-	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in $$(grep -l __main__ benchmarks/*.py); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 constraints: $(INSTALLED) ## write constraints.txt from what is installed here
 	$(BIN)/python tools/constraints.py
