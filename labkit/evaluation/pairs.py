@@ -11,17 +11,22 @@ without its partner, or two files for one name, is an error and not a warning.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
+from PIL import Image
 
 from labkit.errors import InputError
+from labkit.images import decode_image
 
 _JPEG = (".jpg", ".jpeg")
 _PICTURES = (*_JPEG, ".png", ".webp", ".bmp", ".tif", ".tiff")
+SHAPE_TOLERANCE = 0.01  # relative difference of aspect ratios that rounding may cause
 
 
 @dataclass(frozen=True)
@@ -97,3 +102,85 @@ def _role(path: PurePosixPath) -> tuple[str, str]:
             at = len(path.parts) - 2 - path.parts[:-1][::-1].index(folder)
             return str(PurePosixPath(*stem.parts[:at], *stem.parts[at + 1 :])), role
     return str(stem), "image" if path.suffix.lower() in _JPEG else "mask"
+
+
+class Pairs:
+    """The pairs of a folder or a tar file, read one at a time.
+
+    Args:
+        path: the folder or tar file.
+
+    Raises:
+        InputError: nothing there, not a tar file, or files that do not make pairs (see `match`).
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._files = _Files(self.path)
+        self._pairs = match(self._files.names, str(path))
+        self._names = list(self._pairs)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def read(self, index: int) -> Pair:
+        """Pair number `index`.
+
+        Raises:
+            InputError: a damaged file, or a mask whose shape is not the image's.
+        """
+        name = self._names[index]
+        image_name, mask_name = self._pairs[name]
+        image_data, mask_data = (self._files.read(member) for member in (image_name, mask_name))
+        image = decode_image(image_data, f"{self.path}: {image_name}")
+        grey = Image.fromarray(decode_image(mask_data, f"{self.path}: {mask_name}")).convert("L")
+        mask = np.asarray(grey) > 127  # (h, w)
+        ours, theirs = image.shape[1::-1], mask.shape[::-1]
+        # Sizes may differ, as both are resized; shapes may not, or the hole would be stretched.
+        if abs(ours[0] * theirs[1] / (ours[1] * theirs[0]) - 1) > SHAPE_TOLERANCE:
+            raise InputError(
+                f"{self.path}: pair {name} has an image of {ours[0]}×{ours[1]} pixels "
+                f"and a mask of {theirs[0]}×{theirs[1]}",
+                "a pair must have one aspect ratio",
+            )
+        manifest = {
+            "pair": name,
+            "image": PurePosixPath(image_name).name,
+            "image_sha256": hashlib.sha256(image_data).hexdigest(),
+            "mask": PurePosixPath(mask_name).name,
+            "mask_sha256": hashlib.sha256(mask_data).hexdigest(),
+        }
+        return Pair(name, image, mask, manifest)
+
+
+class _Files:
+    """Names and bytes of the files in a folder or a tar file."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise InputError(f"{path}: no such folder or tar file")
+        self._members: dict[str, Path | tarfile.TarInfo] = {}
+        self._tar: tarfile.TarFile | None = None
+        if path.is_dir():
+            files = (file for file in path.rglob("*") if file.is_file())
+            self._members = {file.relative_to(path).as_posix(): file for file in files}
+            return
+        try:
+            self._tar = tarfile.open(path)  # noqa: SIM115 - stays open while pairs are read
+            members = [member for member in self._tar if member.isfile()]
+        except (tarfile.TarError, OSError, EOFError) as error:
+            raise InputError(f"{path}: not a readable tar file ({error})") from None
+        for member in members:
+            if member.name in self._members:
+                raise InputError(f"{path}: {member.name} is there twice", "remove one")
+            self._members[member.name] = member
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._members)
+
+    def read(self, name: str) -> bytes:
+        member = self._members[name]
+        if isinstance(member, Path):
+            return member.read_bytes()
+        return self._tar.extractfile(member).read()
