@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from execute import KERNELSPEC, LANGUAGE_INFO, WIDGET_VIEW, WIDGETS
+from execute import COLOUR, KERNELSPEC, LANGUAGE_INFO, WIDGET_VIEW, WIDGETS
 from IPython.core.inputtransformer2 import TransformerManager
 
 # How often a chapter may use each tag; no other tag is allowed.
@@ -133,6 +133,7 @@ def streams(notebook: Any) -> list[str]:
             if out.output_type == "error" and "raises-exception" not in cell_tags(cell):
                 found.append(f"cell {k} failed: {out.ename}: {out.evalue[:80]}")
             text = out.get("text", "") + str(out.get("data", {}).get("text/plain", ""))
+            text += COLOUR.sub("", "\n".join(out.get("traceback", [])))
             if MACHINE_PATH.search(text):
                 found.append(f"cell {k} prints a path of one machine")
             if any(len(line) > MAX_OUTPUT_COLUMNS for line in text.splitlines()):

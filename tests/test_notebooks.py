@@ -199,6 +199,18 @@ def test_comparison_passes_a_stripped_chapter_which_the_guard_refuses(
     assert any("prints" in text for text in found)
 
 
+def test_traceback_keeps_the_chapter_and_not_the_machine(sample: Any, tmp_path: Path) -> None:
+    sample.cells[5].source = "plotting.show_masks(np.full((2, 2), 0.5))"
+    sample.cells[5].metadata["tags"] = ["raises-exception"]
+    path = tmp_path / "03-sample.ipynb"
+    nbformat.write(sample, path)
+    execute.execute(path, timeout=60)
+    (error,) = guard.read(path).cells[5].outputs
+    assert "InputError" in error.traceback[-1]
+    assert any("show_masks" in frame for frame in error.traceback)
+    assert str(ROOT) not in "".join(error.traceback)
+
+
 def test_failing_cell_leaves_the_file_as_it_was(sample: Any, tmp_path: Path) -> None:
     sample.cells[2].source = "1 / 0"
     path = tmp_path / "03-sample.ipynb"
@@ -237,6 +249,13 @@ def fail(notebook: Any) -> None:
 
 def print_a_path(notebook: Any) -> None:
     notebook.cells[5].outputs[0].text = "/home/reader/book\n"
+
+
+def show_a_path_in_a_traceback(notebook: Any) -> None:
+    frame = "File \x1b[32m/home/reader/labkit/images.py:3\x1b[39m"
+    error = {"output_type": "error", "ename": "E", "evalue": "no", "traceback": [frame]}
+    notebook.cells[5].outputs.append(nbformat.from_dict(error))
+    notebook.cells[5].metadata["tags"] = ["raises-exception"]
 
 
 def print_a_long_line(notebook: Any) -> None:
@@ -306,6 +325,7 @@ def edit(k: int, old: str, new: str) -> Callable[[Any], None]:
         (warn, "stderr"),
         (fail, "failed: ValueError"),
         (print_a_path, "path of one machine"),
+        (show_a_path_in_a_traceback, "path of one machine"),
         (print_a_long_line, "columns"),
         (skip_a_cell, "'nbval-skip'"),
         (ignore_twice, "'nbval-ignore-output'"),

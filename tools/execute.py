@@ -15,6 +15,7 @@ import base64
 import io
 import os
 import random
+import re
 import sys
 import time
 from pathlib import Path
@@ -30,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE_INFO = {"name": "python"}
+COLOUR = re.compile(r"\x1b\[[\d;]*m")  # of a terminal, in tracebacks
 WIDGETS = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -82,6 +84,7 @@ def tidy(notebook: Any) -> None:
         cell.metadata.pop("execution", None)
         cell.id = f"cell-{number:03d}"
     merge_streams(notebook)
+    shorten_tracebacks(notebook)
     shrink_pictures(notebook)
     if state.get(WIDGETS, {}).get("state"):
         notebook.metadata["widgets"] = state
@@ -101,6 +104,17 @@ def merge_streams(notebook: Any) -> None:
                 merged.append(output)
         if cell.cell_type == "code":
             cell.outputs = merged
+
+
+def shorten_tracebacks(notebook: Any) -> None:
+    """Keep the part of a traceback that lies in the chapter; the rest names local folders."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                first, *frames, last = output.traceback
+                own = ("Cell ", output.ename)  # the chapter's cells, and the line over them
+                kept = [f for f in frames if COLOUR.sub("", f).startswith(own)]
+                output.traceback = [first, *kept, last]
 
 
 def shrink_pictures(notebook: Any) -> None:
