@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -147,6 +148,24 @@ def test_commands_named_in_the_documents_exist() -> None:
         text = path.read_text(encoding="utf-8")
         named = set(re.findall(r"(?:`|^|run: )make ([a-z]+)", text, re.MULTILINE))
         assert named <= targets, (path.name, named - targets)
+
+
+def test_options_named_in_the_readme_exist() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    named: dict[str, set[str]] = {}
+    for command, rest in re.findall(r"^\S*labkit (\w+)([^#\n]*)", text, re.MULTILINE):
+        named.setdefault(command, set()).update(re.findall(r"(?<!\S)--?[a-z][\w-]*", rest))
+    assert {"inpaint", "train", "evaluate"} <= set(named)
+    code = "from labkit.cli import main; main()"
+    for command, options in named.items():
+        done = subprocess.run(
+            [sys.executable, "-c", code, command, "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200"},
+        )
+        assert options <= set(re.findall(r"--?[a-z][\w-]*", done.stdout)), command
 
 
 def test_files_linked_from_the_readme_exist() -> None:
