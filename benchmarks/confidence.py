@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import torch
-from hardware import describe_hardware
+from hardware import hardware
 
 from labkit.losses.confidence import ConfidenceConfig, confidence_weights
 
@@ -56,7 +56,7 @@ def main() -> None:
         result = {
             "benchmark": "confidence weights, 65 taps, 7 iterations, batch 1, float32, 2 threads",
             "rows": rows,
-            "environment": describe_hardware(),
+            "environment": hardware(),
         }
         options.output.write_text(json.dumps(result, indent=2) + "\n")
 

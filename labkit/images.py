@@ -6,8 +6,8 @@ Conventions used everywhere in this package:
 * a mask is (B, 1, H, W) with values in {0, 1}, and **1 means missing**;
 * uint8 arrays (H, W, 3), RGB, exist only where files and pictures are read or written.
 
-Converting to uint8 rounds. The released code truncates, which shifts 24.5 % of the known pixels by one
-grey level after a round trip through [-1, 1]; rounding returns every pixel as it was.
+Converting to uint8 rounds. The released code truncates, which shifts 24.5 % of the known pixels by
+one grey level after a round trip through [-1, 1]; rounding returns every pixel as it was.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ def check_mask(mask: Tensor, image: Tensor | None = None) -> None:
         raise InputError(f"a mask must be (B, 1, H, W), not {tuple(mask.shape)}")
     if not bool(((mask == 0) | (mask == 1)).all()):
         raise InputError(
-            "a mask must hold only 0 (known) and 1 (missing)", "threshold it, for example mask > 0.5"
+            "a mask must hold only 0 (known) and 1 (missing)",
+            "threshold it, for example mask > 0.5",
         )
     if image is not None and (mask.shape[0] != image.shape[0] or mask.shape[2:] != image.shape[2:]):
         raise InputError(
@@ -139,10 +140,13 @@ def decode_image(data: bytes | BinaryIO, name: str) -> np.ndarray:
     except Image.DecompressionBombError as error:
         raise InputError(f"{name}: {error}", "resize it first") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise InputError(f"{name}: damaged picture ({error})", "save or download it again") from None
+        raise InputError(
+            f"{name}: damaged picture ({error})", "save or download it again"
+        ) from None
     if picture.mode in _WIDE_MODES:
         raise InputError(
-            f"{name}: more than 8 bits a channel (Pillow mode {picture.mode})", "save it as 8-bit RGB"
+            f"{name}: more than 8 bits a channel (Pillow mode {picture.mode})",
+            "save it as 8-bit RGB",
         )
     if picture.mode == "P" and "transparency" in picture.info:
         picture = picture.convert("RGBA")
@@ -155,7 +159,9 @@ def decode_image(data: bytes | BinaryIO, name: str) -> np.ndarray:
                 "flatten it onto a background first; a hole belongs in the mask file",
             )
     elif picture.mode not in _EIGHT_BIT_MODES:
-        raise InputError(f"{name}: Pillow mode {picture.mode} is not supported", "save it as 8-bit RGB")
+        raise InputError(
+            f"{name}: Pillow mode {picture.mode} is not supported", "save it as 8-bit RGB"
+        )
     return np.asarray(picture.convert("RGB"))
 
 
@@ -217,7 +223,9 @@ def atomic_write(
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        handle, temporary = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}.", suffix=".part"
+        )
         with os.fdopen(handle, "wb") as file:
             write(file)
             file.flush()
@@ -230,7 +238,8 @@ def atomic_write(
         temporary = None
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be written ({error.strerror or error})", "check the folder and free space"
+            f"{path}: cannot be written ({error.strerror or error})",
+            "check the folder and free space",
         ) from error
     finally:
         if temporary is not None:

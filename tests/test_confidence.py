@@ -117,7 +117,9 @@ def test_one_iteration_counts_the_known_pixels_under_a_box() -> None:
 
 
 masks = st.integers(0, 2**32 - 1).flatmap(
-    lambda seed: st.tuples(st.just(seed), st.integers(8, 40), st.integers(8, 40), st.floats(0.05, 0.95))
+    lambda seed: st.tuples(
+        st.just(seed), st.integers(8, 40), st.integers(8, 40), st.floats(0.05, 0.95)
+    )
 )
 
 
@@ -127,7 +129,9 @@ def test_invariants_on_random_masks(drawn, kernel: str, iterations: int, padding
     seed, height, width, share = drawn
     generator = torch.Generator().manual_seed(seed)
     mask = (torch.rand(2, 1, height, width, generator=generator) < share).double()
-    config = ConfidenceConfig(kernel=kernel, size=9, scale=4, iterations=iterations, padding=padding)
+    config = ConfidenceConfig(
+        kernel=kernel, size=9, scale=4, iterations=iterations, padding=padding
+    )
     weight = confidence_weights(mask, config)
     assert not weight[mask == 0].any()
     assert weight.min() >= 0 and weight.max() <= 1 + 1e-12
@@ -191,5 +195,5 @@ def test_masks_that_are_none_are_refused(mask: torch.Tensor, says: str) -> None:
 
 
 def test_the_radial_kernel_has_no_one_dimensional_factor() -> None:
-    with pytest.raises(InputError, match="not separable"):
+    with pytest.raises(InputError, match=r"not separable"):
         kernel_1d(ConfidenceConfig(kernel="laplacian-radial"))

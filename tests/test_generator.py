@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from labkit.errors import InputError
 from labkit.images import compose
 from labkit.nn.generator import GMCNN, GeneratorConfig, count_parameters, receptive_field
-from labkit.nn.layers import PaddedConv2d, pad, reflect_index
+from labkit.nn.layers import PaddedConv2d, pad
 from labkit.nn.weights import load_authors
 
 TINY = GeneratorConfig(width=4)
 
 
-def picture(height: int, width: int, batch: int = 1, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+def picture(
+    height: int, width: int, batch: int = 1, seed: int = 0
+) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     image = torch.rand(batch, 3, height, width, generator=generator) * 2 - 1
     mask = torch.zeros(batch, 1, height, width)
@@ -33,7 +35,11 @@ def test_parameter_counts_of_the_release(width: int, parameters: int) -> None:
 
 def test_parameters_by_part() -> None:
     model = GMCNN()
-    assert [count_parameters(column) for column in model.columns] == [7_132_576, 3_947_040, 1_449_568]
+    assert [count_parameters(column) for column in model.columns] == [
+        7_132_576,
+        3_947_040,
+        1_449_568,
+    ]
     assert count_parameters(model.decoder) == 32_707
 
 
@@ -41,7 +47,10 @@ def test_floating_point_operations_of_one_forward() -> None:
     from torch.utils.flop_counter import FlopCounterMode
 
     model = GMCNN().eval().to("meta")
-    image, mask = torch.empty(1, 3, 256, 256, device="meta"), torch.empty(1, 1, 256, 256, device="meta")
+    image, mask = (
+        torch.empty(1, 3, 256, 256, device="meta"),
+        torch.empty(1, 1, 256, 256, device="meta"),
+    )
     model.train()  # looking at values is impossible on the meta device
     with FlopCounterMode(display=False) as counter:
         model(image, mask)
@@ -115,16 +124,30 @@ def test_every_parameter_receives_a_gradient() -> None:
     dilations=st.lists(st.integers(1, 16), max_size=5),
 )
 @settings(max_examples=10, deadline=None)
-def test_receptive_field_equals_the_support_of_a_gradient(kernel: int, dilations: list[int]) -> None:
+def test_receptive_field_equals_the_support_of_a_gradient(
+    kernel: int, dilations: list[int]
+) -> None:
     # One-dimensional convolutions of ones, with the encoder's strides: every pixel in reach contributes.
     field = receptive_field(kernel, tuple(dilations))
     side = field + 8
     x = torch.zeros(1, 1, 4 * side, dtype=torch.float64, requires_grad=True)
     y = x
-    layers = [(1, 1), (2, 1), (1, 1), (2, 1), (1, 1), (1, 1), *((1, d) for d in dilations), (1, 1), (1, 1)]
+    layers = [
+        (1, 1),
+        (2, 1),
+        (1, 1),
+        (2, 1),
+        (1, 1),
+        (1, 1),
+        *((1, d) for d in dilations),
+        (1, 1),
+        (1, 1),
+    ]
     for stride, dilation in layers:
         ones = torch.ones(1, 1, kernel, dtype=torch.float64) / kernel
-        y = F.conv1d(y, ones, stride=stride, dilation=dilation, padding=dilation * (kernel - 1) // 2)
+        y = F.conv1d(
+            y, ones, stride=stride, dilation=dilation, padding=dilation * (kernel - 1) // 2
+        )
     y[0, 0, y.shape[-1] // 2].backward()
     support = x.grad[0, 0].nonzero().flatten()
     assert int(support.max() - support.min()) + 1 == field
@@ -151,12 +174,19 @@ def test_the_seed_decides_the_initial_weights() -> None:
     assert not torch.equal(weights(1), weights(2))
 
 
-@given(length=st.integers(2, 12), before=st.integers(0, 40), after=st.integers(0, 40))
+@given(
+    height=st.integers(1, 12),
+    width=st.integers(1, 12),
+    reach=st.tuples(*[st.integers(0, 40)] * 4),
+)
 @settings(deadline=None)
-def test_reflection_at_any_distance_is_numpys(length: int, before: int, after: int) -> None:
-    row = np.arange(length)
-    index = reflect_index(length, before, after, torch.device("cpu"))
-    np.testing.assert_array_equal(index.numpy(), np.pad(row, (before, after), mode="reflect"))
+def test_reflection_at_any_distance_is_numpys(height: int, width: int, reach: tuple) -> None:
+    top, bottom, left, right = reach
+    x = torch.arange(float(height * width)).view(1, 1, height, width)
+    expected = np.pad(x[0, 0].numpy(), ((top, bottom), (left, right)), mode="reflect")
+    np.testing.assert_array_equal(
+        pad(x, top, bottom, left, right, "reflect")[0, 0].numpy(), expected
+    )
 
 
 @pytest.mark.parametrize("reach", [3, 7, 8, 20])
@@ -198,7 +228,9 @@ def test_a_layer_alone_is_differentiated_correctly() -> None:
     ],
 )
 def test_configurations_that_make_no_sense_are_refused(wrong: dict) -> None:
-    with pytest.raises(InputError, match=str(next(iter(wrong.values()))).strip("(),") or "at least"):
+    with pytest.raises(
+        InputError, match=str(next(iter(wrong.values()))).strip("(),") or "at least"
+    ):
         GeneratorConfig(**wrong)
 
 

@@ -111,7 +111,7 @@ def test_sixteen_bits_are_refused(tmp_path) -> None:
     Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(tmp_path / "grey16.png")
     cv2.imwrite(str(tmp_path / "rgb16.png"), np.full((4, 4, 3), 40_000, np.uint16))
     for name in ("grey16.png", "rgb16.png"):
-        with pytest.raises(InputError, match="8-bit"):
+        with pytest.raises(InputError, match=r"8-bit"):
             read_image(tmp_path / name)
 
 
@@ -123,7 +123,7 @@ def test_files_that_are_no_pictures_are_named(tmp_path) -> None:
             read_image(tmp_path / name)
     with pytest.raises(InputError, match=r"gone\.png: no such file"):
         read_image(tmp_path / "gone.png")
-    with pytest.raises(InputError, match="is a folder"):
+    with pytest.raises(InputError, match=r"is a folder"):
         read_image(tmp_path)
 
 
@@ -169,9 +169,9 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path) -> None:
 def test_unknown_suffixes_and_wrong_arrays_are_refused(tmp_path) -> None:
     with pytest.raises(InputError, match=r"\.xyz"):
         write_image(tmp_path / "a.xyz", EVERY_GREY)
-    with pytest.raises(InputError, match="uint8"):
+    with pytest.raises(InputError, match=r"uint8"):
         write_image(tmp_path / "a.png", EVERY_GREY.astype(float))
-    with pytest.raises(InputError, match="uint8"):
+    with pytest.raises(InputError, match=r"uint8"):
         to_tensor(EVERY_GREY.astype(np.float32))
     with pytest.raises(InputError, match=r"\(H, W, 3\)"):
         to_tensor(EVERY_GREY[..., 0])
@@ -193,13 +193,13 @@ def test_tensors_that_are_no_images_are_refused(image: torch.Tensor, says: str) 
 
 
 def test_a_nan_never_becomes_a_pixel() -> None:
-    with pytest.raises(InputError, match="NaN"):
+    with pytest.raises(InputError, match=r"NaN"):
         to_uint8(torch.full((1, 3, 2, 2), float("nan")))
 
 
 def test_masks_must_be_binary_and_fit() -> None:
     check_mask(torch.ones(2, 1, 4, 4), torch.zeros(2, 3, 4, 4))
-    with pytest.raises(InputError, match="does not fit"):
+    with pytest.raises(InputError, match=r"does not fit"):
         check_mask(torch.ones(1, 1, 4, 4), torch.zeros(2, 3, 4, 4))
-    with pytest.raises(InputError, match="only 0"):
+    with pytest.raises(InputError, match=r"only 0"):
         check_mask(torch.full((1, 1, 4, 4), 255.0))

@@ -98,13 +98,19 @@ def test_without_confidence_every_missing_pixel_weighs_one() -> None:
 
 def test_gradients_in_float64() -> None:
     generator = torch.Generator().manual_seed(2)
-    prediction = torch.rand(1, 3, 6, 6, generator=generator, dtype=torch.float64, requires_grad=True)
-    target = torch.rand(1, 3, 6, 6, generator=generator, dtype=torch.float64) + 2  # no kink in reach
+    prediction = torch.rand(
+        1, 3, 6, 6, generator=generator, dtype=torch.float64, requires_grad=True
+    )
+    target = (
+        torch.rand(1, 3, 6, 6, generator=generator, dtype=torch.float64) + 2
+    )  # no kink in reach
     mask = torch.zeros(1, 1, 6, 6, dtype=torch.float64)
     mask[..., 1:4, 1:4] = 1
     weight = confidence_weights(mask, ConfidenceConfig(size=3, scale=2))
     assert torch.autograd.gradcheck(lambda p: confidence_l1(p, target, weight), (prediction,))
-    assert torch.autograd.gradcheck(lambda p: area_normalised_l1(p, target, mask, weight), (prediction,))
+    assert torch.autograd.gradcheck(
+        lambda p: area_normalised_l1(p, target, mask, weight), (prediction,)
+    )
 
 
 def test_the_gradient_of_each_region_has_the_stated_size() -> None:
@@ -122,11 +128,11 @@ def test_the_gradient_of_each_region_has_the_stated_size() -> None:
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
     target = torch.zeros(2, 3, 8, 8)
-    with pytest.raises(InputError, match="differ"):
+    with pytest.raises(InputError, match=r"differ"):
         confidence_l1(target[:1], target, torch.zeros(2, 1, 8, 8))
-    with pytest.raises(InputError, match="must be"):
+    with pytest.raises(InputError, match=r"must be"):
         confidence_l1(target, target, torch.zeros(2, 3, 8, 8))
-    with pytest.raises(InputError, match="must be"):
+    with pytest.raises(InputError, match=r"must be"):
         area_normalised_l1(target, target, torch.zeros(1, 1, 8, 8), torch.zeros(2, 1, 8, 8))
 
 

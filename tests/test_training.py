@@ -92,7 +92,9 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("stop_at", [0, 1, 2, 3, 5])
-def test_a_run_stopped_after_any_step_resumes_bit_for_bit(tmp_path, monkeypatch, stop_at: int) -> None:
+def test_a_run_stopped_after_any_step_resumes_bit_for_bit(
+    tmp_path, monkeypatch, stop_at: int
+) -> None:
     train(SMALL, tmp_path / "whole", hardware=CPU, progress=False)
     original, count = trainer_module._Loop._train_step, 0
 
@@ -115,7 +117,18 @@ def test_a_run_stopped_after_any_step_resumes_bit_for_bit(tmp_path, monkeypatch,
 def start_run(out: Path, *extra: str) -> subprocess.Popen:
     command = [
         *(sys.executable, "-m", "labkit", "train", "--out", str(out), "--data", "faces"),
-        *("--size", "32", "--width", "2", "--padding", "zeros", "--batch", "2", "--steps", "100000"),
+        *(
+            "--size",
+            "32",
+            "--width",
+            "2",
+            "--padding",
+            "zeros",
+            "--batch",
+            "2",
+            "--steps",
+            "100000",
+        ),
         *("--checkpoint-every", "3", "--validate-every", "0", "--device", "cpu", "--workers", "1"),
         *extra,
     ]
@@ -189,7 +202,7 @@ def test_a_full_disk_stops_the_run_and_keeps_the_last_checkpoint(tmp_path, monke
 
     monkeypatch.setattr(os, "fsync", full)
     config = dataclasses.replace(SMALL, validate_every=0)
-    with pytest.raises(InputError, match="No space left"):
+    with pytest.raises(InputError, match=r"No space left"):
         train(config, tmp_path / "run", hardware=CPU, progress=False)
     monkeypatch.setattr(os, "fsync", original)
     assert RunFolder(tmp_path / "run").load_state()["step"] == 2
@@ -198,7 +211,9 @@ def test_a_full_disk_stops_the_run_and_keeps_the_last_checkpoint(tmp_path, monke
     assert_same_weights(tmp_path / "run", tmp_path / "whole")
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
+    tmp_path, monkeypatch
+):
     original = trainer_module._Loop._train_step
 
     def diverging(self, images, mask):
@@ -206,19 +221,19 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(t
         return loss * float("nan") if self.step == 3 else loss
 
     monkeypatch.setattr(trainer_module._Loop, "_train_step", diverging)
-    with pytest.raises(InputError, match="reconstruction loss became nan at step 4.*kept"):
+    with pytest.raises(InputError, match=r"reconstruction loss became nan at step 4.*kept"):
         train(SMALL, tmp_path / "run", hardware=CPU, progress=False)
     assert RunFolder(tmp_path / "run").load_state()["step"] == 2
 
 
 def test_a_folder_in_use_and_other_settings_are_refused(tmp_path) -> None:
     train(SMALL, tmp_path / "run", hardware=CPU, progress=False)
-    with pytest.raises(InputError, match="already holds a run.*--resume"):
+    with pytest.raises(InputError, match=r"already holds a run.*--resume"):
         train(SMALL, tmp_path / "run", hardware=CPU, progress=False)
     other = dataclasses.replace(SMALL, batch=4, generator=GeneratorConfig(width=4))
     with pytest.raises(InputError, match=r"batch, generator\.initialisation, .*generator\.width"):
         train(other, tmp_path / "run", hardware=CPU, resume=True, progress=False)
-    with pytest.raises(InputError, match="config"):
+    with pytest.raises(InputError, match=r"config"):
         train(SMALL, tmp_path / "none", hardware=CPU, resume=True, progress=False)
 
 
@@ -236,7 +251,7 @@ def test_a_last_metrics_line_cut_short_is_left_out(tmp_path) -> None:
     (tmp_path / "m.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"st')
     assert [r["step"] for r in read_metrics(tmp_path / "m.jsonl")] == [1, 2]
     (tmp_path / "m.jsonl").write_text('{"step": 1}\n{"st\n{"step": 2}\n')
-    with pytest.raises(InputError, match="line 2"):
+    with pytest.raises(InputError, match=r"line 2"):
         read_metrics(tmp_path / "m.jsonl")
 
 
@@ -244,7 +259,7 @@ def test_configurations_survive_json() -> None:
     config = dataclasses.replace(SMALL, betas=(0.1, 0.2))
     assert TrainConfig.from_dict(json.loads(config.to_json())) == config
     assert config.differences(SMALL) == ["betas"]
-    with pytest.raises(InputError, match="unknown settings stpes"):
+    with pytest.raises(InputError, match=r"unknown settings stpes"):
         TrainConfig.from_dict({"stpes": 3})
 
 
@@ -271,7 +286,7 @@ def test_the_linear_schedule_ends_at_zero() -> None:
     assert config.learning_rate_at(10) == 0
 
 
-# --- batches ---------------------------------------------------------------------------------------
+# --- batches
 
 
 def batches(batch: int = 4, **options) -> BatchesByStep:
@@ -307,11 +322,11 @@ def test_an_epoch_shows_every_picture_once() -> None:
 
 
 def test_batches_that_cannot_be_are_refused() -> None:
-    with pytest.raises(InputError, match="batch 2000 is larger than the set of 1000"):
+    with pytest.raises(InputError, match=r"batch 2000 is larger than the set of 1000"):
         batches(batch=2000)
-    with pytest.raises(InputError, match="multiple of the 3 processes"):
+    with pytest.raises(InputError, match=r"multiple of the 3 processes"):
         batches(batch=4, world=3)
-    with pytest.raises(InputError, match="48 px cannot train at 64 px"):
+    with pytest.raises(InputError, match=r"48 px cannot train at 64 px"):
         BatchesByStep(RenderedFaces(48, "val"), MaskConfig(), 64, 2, 0)
 
 

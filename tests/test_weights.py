@@ -33,7 +33,9 @@ def test_a_round_trip_keeps_every_value(model, tmp_path) -> None:
     again = load_generator(tmp_path / "g.safetensors")
     assert again.config == CONFIG
     assert not again.training
-    for (name, ours), theirs in zip(model.state_dict().items(), again.state_dict().values(), strict=True):
+    for (name, ours), theirs in zip(
+        model.state_dict().items(), again.state_dict().values(), strict=True
+    ):
         assert torch.equal(ours, theirs), name
     assert read_metadata(tmp_path / "g.safetensors")["steps"] == "12"
 
@@ -102,7 +104,7 @@ def test_a_configuration_that_disagrees_with_the_tensors_is_refused(model, tmp_p
 
     header = {"format": "labkit-generator-1", "config": json.dumps({"width": 4})}
     safetensors.torch.save_file(model.state_dict(), tmp_path / "g.safetensors", metadata=header)
-    with pytest.raises(InputError, match="another model or width"):
+    with pytest.raises(InputError, match=r"another model or width"):
         load_generator(tmp_path / "g.safetensors")
 
 
@@ -126,7 +128,7 @@ def test_a_truncated_file_is_refused(model, tmp_path) -> None:
     path = tmp_path / "g.safetensors"
     save_generator(model, path)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match="safetensors"):
+    with pytest.raises(InputError, match=r"safetensors"):
         load_generator(path)
 
 
@@ -140,12 +142,12 @@ def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(model, tmp_pat
         save_generator(model, path)
     assert path.read_bytes() == good
     torch.save(authors_state(model), tmp_path / "authors.pth")
-    with pytest.raises(InputError, match="NaN"):
+    with pytest.raises(InputError, match=r"NaN"):
         load_authors(tmp_path / "authors.pth")
 
 
 def test_an_unknown_name_lists_the_packaged_ones() -> None:
-    with pytest.raises(InputError, match="packaged weights") as caught:
+    with pytest.raises(InputError, match=r"packaged weights") as caught:
         load_generator("no-such-weights")
     assert all(name in str(caught.value) for name in packaged_names())
 
@@ -154,5 +156,5 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path) -> None:
     import safetensors.torch
 
     safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
-    with pytest.raises(InputError, match="no generator"):
+    with pytest.raises(InputError, match=r"no generator"):
         load_generator(tmp_path / "a.safetensors")

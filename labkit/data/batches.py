@@ -1,8 +1,8 @@
 """Batches as a function of the step: the same step gives the same batch, whatever came before.
 
-A training run that depends on nothing but (seed, step) can stop anywhere and go on exactly as if it had
-not stopped, with any number of worker processes, and N processes that share a batch of B see the very
-samples that one process would see.
+A training run that depends on nothing but (seed, step) can stop anywhere and go on exactly as if it
+had not stopped, with any number of worker processes, and N processes that share a batch of B see
+the very samples that one process would see.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Augmentation:
 
     Attributes:
         flip: mirror half of the pictures left to right.
-        smallest_crop: a square crop whose side is drawn from [smallest_crop, 1] of the picture's, at a
-            random place, then resized; 1 keeps the whole picture.
+        smallest_crop: a square crop whose side is drawn from [smallest_crop, 1] of the picture's,
+            at a random place, then resized; 1 keeps the whole picture.
     """
 
     flip: bool = True
@@ -69,7 +69,8 @@ class BatchesByStep(Dataset):
         augmentation: None for pictures as they are.
         rank, world: this process's number and how many there are; `batch` must divide by `world`.
 
-    Items: (uint8 (batch/world, size, size, 3), uint8 (batch/world, 1, size, size) with 1 = missing).
+    Items: (uint8 (batch/world, size, size, 3), uint8 (batch/world, 1, size, size) with 1 =
+    missing).
     """
 
     def __init__(
@@ -99,7 +100,9 @@ class BatchesByStep(Dataset):
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         images = self.source.batch([self._index(step, slot) for slot in self.slots])
         varied = [
-            self.augmentation(image, self.size, np.random.default_rng((self.seed, _AUGMENT, step, slot)))
+            self.augmentation(
+                image, self.size, np.random.default_rng((self.seed, _AUGMENT, step, slot))
+            )
             for image, slot in zip(images, self.slots, strict=True)
         ]
         holes = [
@@ -117,7 +120,9 @@ class BatchesByStep(Dataset):
         return int(self._permutation[1][offset])
 
     def _mask_generator(self, step: int, slot: int) -> torch.Generator:
-        word = np.random.SeedSequence((self.seed, _MASK, step, slot)).generate_state(1, np.uint64)[0]
+        word = np.random.SeedSequence((self.seed, _MASK, step, slot)).generate_state(1, np.uint64)[
+            0
+        ]
         return torch.Generator().manual_seed(int(word >> np.uint64(1)))  # 63 bits: never negative
 
 

@@ -8,12 +8,14 @@ certain; certainty spreads into the hole by repeated blurring::
 A missing pixel near the border ends with a weight near 1, one deep inside with a small one.
 
 Deviations:
-    * The paper names a 64×64 Gaussian of standard deviation 40 pixels; we take 65 taps, which have a
-      centre. It does not say how many iterations: 7 is the PyTorch release's number, 3 the Keras ports'.
+    * The paper names a 64×64 Gaussian of standard deviation 40 pixels; we take 65 taps, which have
+      a centre. It does not say how many iterations: 7 is the PyTorch release's number, 3 the Keras
+      ports'.
     * The release's own "Gaussian" (`kernel="released"`) integrates a normal density over a range of
       ±1/40 standard deviations. Over so short a range the density is constant: a box filter.
-    * Kernels that are outer products run as two 1-D passes, the same numbers at a twentieth of the cost.
-      In float32 they are nearer the exact value than the release's own sums (7e-7 against 1.2e-5).
+    * Kernels that are outer products run as two 1-D passes, the same numbers at a twentieth of the
+      cost. In float32 they are nearer the exact value than the release's own sums (7e-7 against
+      1.2e-5).
 """
 
 from __future__ import annotations
@@ -42,13 +44,15 @@ class ConfidenceConfig:
     """How confidence spreads.
 
     Attributes:
-        kernel: "gaussian"; "laplacian", the outer product of two 1-D Laplace densities, as the report
-            tried; "laplacian-radial", exp(−r / scale), the same decay in every direction; "released".
+        kernel: "gaussian"; "laplacian", the outer product of two 1-D Laplace densities, as the
+            report tried; "laplacian-radial", exp(−r / scale), the same decay in every direction;
+            "released".
         size: taps along each side, in pixels.
         scale: standard deviation of the Gaussian, or scale b of the Laplace density, in pixels. The
             released kernel ignores it.
         iterations: how many times confidence is blurred inward.
-        padding: the border of the image: "reflect" (PyTorch release) or "zeros" (TensorFlow, Keras).
+        padding: the border of the image: "reflect" (PyTorch release) or "zeros" (TensorFlow,
+            Keras).
     """
 
     kernel: Kernel = "gaussian"
@@ -78,7 +82,10 @@ class ConfidenceConfig:
 
 
 def kernel_1d(
-    config: ConfidenceConfig, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu"
+    config: ConfidenceConfig,
+    *,
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | str = "cpu",
 ) -> Tensor:
     """The 1-D factor of a separable kernel: (size,), summing to 1.
 
@@ -99,7 +106,10 @@ def kernel_1d(
 
 
 def kernel_2d(
-    config: ConfidenceConfig, *, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu"
+    config: ConfidenceConfig,
+    *,
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | str = "cpu",
 ) -> Tensor:
     """The blur kernel g: (size, size), summing to 1."""
     if config.separable:
@@ -121,9 +131,10 @@ def confidence_weights(
     Args:
         mask: (B, 1, H, W) in {0, 1}, 1 = missing; any float type.
         config: the kernel and how often it is applied; None for the defaults.
-        direct: convolve with the whole 2-D kernel even where two 1-D passes would do. Slower, and in
-            float32 less exact (4,225 equal terms round the same way each time), but operation for
-            operation what the release computes: it returns the release's numbers to the last bit.
+        direct: convolve with the whole 2-D kernel even where two 1-D passes would do. Slower, and
+            in float32 less exact (4,225 equal terms round the same way each time), but operation
+            for operation what the release computes: it returns the release's numbers to the last
+            bit.
 
     Returns:
         (B, 1, H, W), the mask's type and device. Not differentiable with respect to anything.
@@ -164,8 +175,8 @@ def _centred(size: int) -> Tensor:
 def _released_taps(size: int) -> Tensor:
     """Square roots of the normal probability of `size` equal cells covering ±(sigma + half a cell).
 
-    The release takes the square root of the outer product of these probabilities, which is the outer
-    product of their square roots.
+    The release takes the square root of the outer product of these probabilities, which is the
+    outer product of their square roots.
     """
     cell = (2 * RELEASED_SIGMA + 1.0) / size
     edge = RELEASED_SIGMA + cell / 2

@@ -1,7 +1,7 @@
 """Reconstruction losses: how far each pixel is from the truth, and which pixels count.
 
-Source: Wang et al. 2018, section 3.2: L_c = ‖(Y − G([X, M])) ⊙ M_w‖₁ (equation 2 of the report), and the
-pair of area-normalised terms that the authors' PyTorch release trains with.
+Source: Wang et al. 2018, section 3.2: L_c = ‖(Y − G([X, M])) ⊙ M_w‖₁ (equation 2 of the report),
+and the pair of area-normalised terms that the authors' PyTorch release trains with.
 
 Deviations:
     * The paper's norm is a sum; `confidence_l1` divides it by the number of values, so that a loss
@@ -43,7 +43,8 @@ def area_normalised_l1(
     hole: float = 1.4,
     known: float = 1.2,
 ) -> Tensor:
-    """The release's pair: confidence-weighted error in the hole, plain error outside, each over its area.
+    """The release's pair: confidence-weighted error in the hole, plain error outside, each over its
+    area.
 
     hole · mean|(Ŷ − Y) M_w| / mean(M) + known · mean|(G − Y)(1 − M)| / mean(1 − M)
 
@@ -55,7 +56,8 @@ def area_normalised_l1(
         hole, known: weight of each region; the defaults are the release's.
 
     Returns:
-        a scalar ≥ 0. Means run over the whole batch, as in the release. An empty region contributes 0.
+        a scalar ≥ 0. Means run over the whole batch, as in the release. An empty region contributes
+        0.
     """
     _check(prediction, target, mask)
     _check(prediction, target, weight)
@@ -76,8 +78,8 @@ class ReconstructionConfig:
     """Which reconstruction loss, with which confidence.
 
     Attributes:
-        form: "release", `area_normalised_l1`; "paper", `confidence_l1` with M_w, which leaves the known
-            pixels free; "keras", `confidence_l1` with 1 − M + M_w.
+        form: "release", `area_normalised_l1`; "paper", `confidence_l1` with M_w, which leaves the
+            known pixels free; "keras", `confidence_l1` with 1 − M + M_w.
         hole, known: region weights of the "release" form.
         confidence: how weights are made; None weighs every missing pixel 1.
     """
@@ -118,7 +120,9 @@ class ReconstructionLoss(nn.Module):
 
 def _check(prediction: Tensor, target: Tensor, weight: Tensor) -> None:
     if prediction.shape != target.shape:
-        raise InputError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ")
+        raise InputError(
+            f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ"
+        )
     expected = torch.Size((target.shape[0], 1, *target.shape[2:]))
     if weight.shape != expected:
         raise InputError(f"weight {tuple(weight.shape)} must be {tuple(expected)}")

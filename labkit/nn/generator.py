@@ -1,15 +1,16 @@
 """GMCNN: three columns with kernels 7, 5 and 3 that see the hole at three scales, and one decoder.
 
-Source: Wang et al. 2018, "Image Inpainting via Generative Multi-column Convolutional Neural Networks"
-(arXiv 1810.08771), section 3.1 and figure 2; what the paper leaves open follows the authors' PyTorch
-release (github shepnerd/inpainting_gmcnn), whose weights load into this model (`labkit.nn.weights`).
+Source: Wang et al. 2018, "Image Inpainting via Generative Multi-column Convolutional Neural
+Networks" (arXiv 1810.08771), section 3.1 and figure 2; what the paper leaves open follows the
+authors' PyTorch release (github shepnerd/inpainting_gmcnn), whose weights load into this model
+(`labkit.nn.weights`).
 
 The width c is 32 by default, and the model then has exactly 12,561,891 parameters.
 
 Deviations:
-    * Any height and width from 32 up. The release accepts multiples of 4 with sides of at least 193.
-      Here an image is reflected to a multiple of 4 and the prediction is cropped back, and reflection
-      inside the network may exceed the feature map (`labkit.nn.layers`).
+    * Any height and width from 32 up. The release accepts multiples of 4 with sides of at least
+      193. Here an image is reflected to a multiple of 4 and the prediction is cropped back, and
+      reflection inside the network may exceed the feature map (`labkit.nn.layers`).
     * `padding="zeros"` (the TensorFlow release's choice) and He initialisation are options.
 """
 
@@ -28,7 +29,7 @@ from labkit.nn.layers import PADDING_MODES, ConvELU, PaddedConv2d, PaddingMode, 
 
 Initialisation = Literal["normal", "he"]
 
-SMALLEST_SIDE = 32  # below this a quarter-resolution feature map has fewer than 8 pixels to work with
+SMALLEST_SIDE = 32  # a quarter-resolution feature map then has 8 pixels to work with
 DOWNSAMPLING = 4  # two stride-2 convolutions
 
 
@@ -41,8 +42,8 @@ class GeneratorConfig:
         kernels: one column for each; a subset of (7, 5, 3) in any order.
         dilations: of the bottleneck's dilated convolutions, first to last; may be empty.
         padding: "reflect" as the PyTorch release, "zeros" as the TensorFlow one, or "replicate".
-        initialisation: "normal" draws weights from N(0, 0.02²) as the release; "he" from N(0, 2/fan-in)
-            (He et al. 2015), which trains faster without normalisation layers.
+        initialisation: "normal" draws weights from N(0, 0.02²) as the release; "he" from N(0,
+            2/fan-in) (He et al. 2015), which trains faster without normalisation layers.
     """
 
     width: int = 32
@@ -70,16 +71,18 @@ class GeneratorConfig:
             raise InputError(f"generator padding {self.padding!r} is unknown", f"one of {known}")
         if self.initialisation not in get_args(Initialisation):
             known = ", ".join(get_args(Initialisation))
-            raise InputError(f"initialisation {self.initialisation!r} is unknown", f"one of {known}")
+            raise InputError(
+                f"initialisation {self.initialisation!r} is unknown", f"one of {known}"
+            )
 
     def to_dict(self) -> dict[str, object]:
         """As plain values, for JSON."""
         return asdict(self)
 
 
-# How each column returns from quarter to full resolution: "nearest" and "bilinear" are ×2 unless a factor
-# is given, a number k stands for a convolution to k·c channels. Figure 2 of the paper; factors and
-# interpolation from the release.
+# How each column returns from quarter to full resolution: "nearest" and "bilinear" are ×2 unless a
+# factor is given, a number k stands for a convolution to k·c channels. Figure 2 of the paper;
+# factors and interpolation from the release.
 COLUMN_DECODERS: dict[int, tuple[str | int, ...]] = {
     7: ("bilinear x4",),
     5: ("nearest x2", 2, 2, "bilinear x2"),
@@ -95,10 +98,10 @@ def _upsample(kind: str) -> nn.Module:
 
 
 class Column(nn.Module):
-    """One column: an encoder to quarter resolution, a dilated bottleneck, a decoder back to full size.
+    """One column: encoder to quarter resolution, dilated bottleneck, decoder back to full size.
 
-    Shapes: (B, 4, H, W) → (B, outputs, H, W), H and W multiples of 4. `outputs` is 4c for kernel 7, 2c
-    for 5 and c for 3.
+    Shapes: (B, 4, H, W) → (B, outputs, H, W), H and W multiples of 4. `outputs` is 4c for kernel 7,
+    2c for 5 and c for 3.
     """
 
     def __init__(self, kernel: int, config: GeneratorConfig) -> None:
@@ -146,8 +149,8 @@ class GMCNN(nn.Module):
         config: `GeneratorConfig`; None for the paper's.
         generator: source of the initial weights' randomness; None seeds a fresh one with 0.
 
-    Shapes: image (B, 3, H, W) in [-1, 1], mask (B, 1, H, W) in {0, 1} with 1 = missing, H and W at least
-    32 → (B, 3, H, W) in [-1, 1]. Compose with `labkit.images.compose`.
+    Shapes: image (B, 3, H, W) in [-1, 1], mask (B, 1, H, W) in {0, 1} with 1 = missing, H and W at
+    least 32 → (B, 3, H, W) in [-1, 1]. Compose with `labkit.images.compose`.
 
     Raises:
         InputError: shapes that do not fit; outside training also NaN or out-of-range values.
@@ -178,7 +181,9 @@ class GMCNN(nn.Module):
             else:
                 std = 0.02
             # Drawn on the generator's own device, so that a seed means the same weights everywhere.
-            drawn = torch.randn(conv.weight.shape, generator=generator, device=generator.device) * std
+            drawn = (
+                torch.randn(conv.weight.shape, generator=generator, device=generator.device) * std
+            )
             conv.weight.copy_(drawn)
             nn.init.zeros_(conv.bias)
 
@@ -187,7 +192,7 @@ class GMCNN(nn.Module):
         return (module for module in self.modules() if isinstance(module, nn.Conv2d))
 
     def features(self, image: Tensor, mask: Tensor) -> list[Tensor]:
-        """What each column hands to the shared decoder: (B, 4c | 2c | c, H, W), H and W multiples of 4."""
+        """What each column hands to the decoder: (B, 4c | 2c | c, H, W), sides multiples of 4."""
         x = torch.cat([mask_input(image, mask), mask], dim=1)  # (B, 4, H, W)
         return [column(x) for column in self.columns]
 
@@ -214,7 +219,8 @@ class GMCNN(nn.Module):
                 f"image of {image.shape[2]}×{image.shape[3]} pixels is too small for GMCNN",
                 f"both sides must be at least {SMALLEST_SIDE}",
             )
-        # Looking at values waits for the device: worth it for a user's picture, not in every training step.
+        # Looking at values waits for the device: worth it for a user's picture, not in every
+        # training step.
         if not (self.training or torch.compiler.is_compiling() or torch.jit.is_tracing()):
             check_image(image)
             check_mask(mask)
@@ -228,8 +234,8 @@ def count_parameters(module: nn.Module) -> int:
 def receptive_field(kernel: int, dilations: tuple[int, ...] = (2, 4, 8, 16)) -> int:
     """Side in pixels of the square of input that one bottleneck output of a column can see.
 
-    Each layer adds (kernel − 1) · dilation · jump, where the jump is the product of the strides before it.
-    The paper's columns see 853 (kernel 7), 569 (5) and 285 (3) pixels.
+    Each layer adds (kernel − 1) · dilation · jump, where the jump is the product of the strides
+    before it. The paper's columns see 853 (kernel 7), 569 (5) and 285 (3) pixels.
     """
     field, jump = 1, 1
     strides_and_dilations = [(1, 1), (2, 1), (1, 1), (2, 1), (1, 1), (1, 1)]

@@ -1,11 +1,12 @@
 """Generator weights on disk: safetensors of our own, and state dicts of the authors' release.
 
-A weights file is one safetensors file. Its header carries the configuration as JSON under ``config`` and
-whatever the writer adds (training data, terms, scores), so a file says by itself what it is. safetensors
-holds numbers only; nothing in it can run.
+A weights file is one safetensors file. Its header carries the configuration as JSON under
+``config`` and whatever the writer adds (training data, terms, scores), so a file says by itself
+what it is. safetensors holds numbers only; nothing in it can run.
 
-The authors' layout (github shepnerd/inpainting_gmcnn, PyTorch): ``EB1``, ``EB2``, ``EB3`` are the columns
-with kernels 7, 5 and 3, numbered through with the upsampling layers counted, ``decoding_layers`` the decoder.
+The authors' layout (github shepnerd/inpainting_gmcnn, PyTorch): ``EB1``, ``EB2``, ``EB3`` are the
+columns with kernels 7, 5 and 3, numbered through with the upsampling layers counted,
+``decoding_layers`` the decoder.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def weights_path(weights: str | os.PathLike[str]) -> Path:
         return path / "generator.safetensors"  # a run's folder
     if not path.is_file():
         raise InputError(
-            f"{weights}: no such weights file", f"packaged weights: {', '.join(packaged_names()) or 'none'}"
+            f"{weights}: no such weights file",
+            f"packaged weights: {', '.join(packaged_names()) or 'none'}",
         )
     return path
 
@@ -73,7 +75,9 @@ def save_generator(
     state = {k: v.detach().to("cpu", dtype).contiguous() for k, v in model.state_dict().items()}
     for key, value in state.items():
         if not bool(value.isfinite().all()):
-            raise InputError(f"{path}: weights {key} are not finite", "the model has diverged; not saved")
+            raise InputError(
+                f"{path}: weights {key} are not finite", "the model has diverged; not saved"
+            )
     header = {"format": _FORMAT, "config": json.dumps(model.config.to_dict()), **(metadata or {})}
     data = safetensors.torch.save(state, metadata=header)
     atomic_write(path, lambda file: file.write(data))
@@ -90,22 +94,23 @@ def read_metadata(weights: str | os.PathLike[str]) -> dict[str, str]:
         with safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
     except (safetensors.SafetensorError, struct.error, OSError) as error:
-        raise InputError(f"{path}: not a readable safetensors file ({error})", _hint(path)) from None
+        raise InputError(
+            f"{path}: not a readable safetensors file ({error})", _hint(path)
+        ) from None
     if metadata.get("format") != _FORMAT:
         raise InputError(f"{path}: holds no generator of this package", _hint(path))
     return metadata
 
 
-def load_generator(
-    weights: str | os.PathLike[str], *, device: torch.device | str = "cpu"
-) -> GMCNN:
+def load_generator(weights: str | os.PathLike[str], *, device: torch.device | str = "cpu") -> GMCNN:
     """A trained generator in evaluation mode, float32.
 
     Args:
         weights: a packaged name (`packaged_names`), a safetensors file, or a training run's folder.
 
     Raises:
-        InputError: missing or damaged file, or tensors that do not fit the file's own configuration.
+        InputError: missing or damaged file, or tensors that do not fit the file's own
+        configuration.
     """
     path = weights_path(weights)
     metadata = read_metadata(path)
@@ -127,8 +132,8 @@ def weights_hash(weights: str | os.PathLike[str]) -> str:
 def load_authors(path: str | os.PathLike[str]) -> GMCNN:
     """A generator from a state dict in the layout of the authors' PyTorch release.
 
-    The width is read from the tensors. The file is unpickled with ``weights_only=True``: tensors are
-    read, code is never run.
+    The width is read from the tensors. The file is unpickled with ``weights_only=True``: tensors
+    are read, code is never run.
 
     Returns:
         the model in evaluation mode.
@@ -151,7 +156,9 @@ def load_authors(path: str | os.PathLike[str]) -> GMCNN:
     first = state.get("EB1.0.weight")
     if first is None or first.ndim != 4:
         found = ", ".join(list(state)[:3]) or "nothing"
-        raise InputError(f"{path}: no key EB1.0.weight", f"not the authors' layout; it holds {found} …")
+        raise InputError(
+            f"{path}: no key EB1.0.weight", f"not the authors' layout; it holds {found} …"
+        )
     model = GMCNN(GeneratorConfig(width=first.shape[0]))
     ours = dict(zip(authors_keys(), model.state_dict(), strict=True))
     theirs = {key: state.get(key) for key in ours}
@@ -187,7 +194,9 @@ def _load(model: GMCNN, state: dict[str, Tensor], name: str) -> None:
         if key in state and state[key].shape != value.shape
     ]
     if missing or extra or wrong:
-        what = _first("missing", missing) + _first("unexpected", extra) + _first("wrong shape", wrong)
+        what = (
+            _first("missing", missing) + _first("unexpected", extra) + _first("wrong shape", wrong)
+        )
         raise InputError(f"{name}: {what}".rstrip(" ,"), "the file is of another model or width")
     if not all(bool(value.isfinite().all()) for value in state.values()):
         raise InputError(f"{name}: holds NaN or infinite weights", "use another checkpoint")

@@ -10,8 +10,8 @@
     samples/               pictures of the validation set
     events.out.tfevents.*  the same for TensorBoard
 
-Every file is written to a temporary name, synced, and renamed. ``state.pt`` alone decides where a run
-goes on; the weights file is made from it.
+Every file is written to a temporary name, synced, and renamed. ``state.pt`` alone decides where a
+run goes on; the weights file is made from it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class RunFolder:
         def write(file: io.BufferedIOBase) -> None:
             file.write(buffer.getbuffer())
 
-        # The new checkpoint is complete on disk under a name of its own before any name changes hands.
+        # The new checkpoint is complete on disk under a name of its own before any name changes
+        # hands.
         fresh = self.path / "state.new.pt"
         atomic_write(fresh, write)
         if self.state.exists():

@@ -53,15 +53,17 @@ class DataConfig:
         if self.size < SMALLEST_SIDE:
             raise InputError(f"training size {self.size} must be at least {SMALLEST_SIDE} pixels")
         if self.source_size is not None and self.source_size < self.size:
-            raise InputError(f"source size {self.source_size} is below the training size {self.size}")
+            raise InputError(
+                f"source size {self.source_size} is below the training size {self.size}"
+            )
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """One warm-up run: reconstruction only, as the paper's first stage.
 
-    The learning rate and Adam's betas are the report's (1e-4, 0.5, 0.9). The paper's authors train with
-    1e-5 for some forty epochs; ten times that converges in a tenth of the steps.
+    The learning rate and Adam's betas are the report's (1e-4, 0.5, 0.9). The paper's authors train
+    with 1e-5 for some forty epochs; ten times that converges in a tenth of the steps.
 
     Attributes:
         steps: optimizer steps in all.

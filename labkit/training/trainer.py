@@ -1,11 +1,12 @@
 """The warm-up stage: the generator learns to reconstruct, before any critic judges it.
 
-Source: Wang et al. 2018, section 3.4: train with the reconstruction loss alone until it converges, then
-with the full objective. Lightning Fabric places model and data on any device, precision and number of
-processes; the loop itself is plain PyTorch.
+Source: Wang et al. 2018, section 3.4: train with the reconstruction loss alone until it converges,
+then with the full objective. Lightning Fabric places model and data on any device, precision and
+number of processes; the loop itself is plain PyTorch.
 
-A run is a function of its configuration: the step number alone decides batch, holes and learning rate, so
-a run that was killed goes on from its checkpoint exactly as if it had not been (bit for bit on a CPU).
+A run is a function of its configuration: the step number alone decides batch, holes and learning
+rate, so a run that was killed goes on from its checkpoint exactly as if it had not been (bit for
+bit on a CPU).
 """
 
 from __future__ import annotations
@@ -38,7 +39,13 @@ from labkit.training.config import DataConfig, TrainConfig
 from labkit.training.validation import Validation
 
 # Settings that may change when a run is resumed: none of them alters what a step computes.
-_FREE_ON_RESUME = {"validate_every", "checkpoint_every", "log_every", "validation_images", "data.cache"}
+_FREE_ON_RESUME = {
+    "validate_every",
+    "checkpoint_every",
+    "log_every",
+    "validation_images",
+    "data.cache",
+}
 _PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
 
 
@@ -50,7 +57,8 @@ class Hardware:
         accelerator: "auto", "cpu", "cuda", "mps".
         devices: how many devices on this machine.
         nodes: how many machines.
-        workers: processes that prepare batches, for each device; 0 prepares them in the training loop.
+        workers: processes that prepare batches, for each device; 0 prepares them in the training
+            loop.
     """
 
     accelerator: str = "auto"
@@ -71,13 +79,14 @@ def train(
 
     Args:
         resume: go on from the folder's newest checkpoint; the configuration must be the run's own.
-        progress: show a bar on stderr; None does where stderr is a terminal.
+        progress: True shows a bar on stderr, None does where stderr is a terminal; False is silent.
 
     Returns:
         the weights file, ``out/generator.safetensors``.
 
     Raises:
-        InputError: a folder in use, another configuration, unusable data, a full disk, or a loss that is
+        InputError: a folder in use, another configuration, unusable data, a full disk, or a loss
+        that is
             no longer finite. Whatever happens, the last checkpoint stays usable.
         KeyboardInterrupt: Ctrl-C or SIGTERM, after a checkpoint of the last complete step.
     """
@@ -102,7 +111,8 @@ def _prepare(run: RunFolder, config: TrainConfig, resume: bool) -> dict | None:
     if not resume:
         if run.holds_a_run():
             raise InputError(
-                f"{run.path}: already holds a run", "add --resume to go on with it, or choose another folder"
+                f"{run.path}: already holds a run",
+                "add --resume to go on with it, or choose another folder",
             )
         atomic_write(run.config, lambda file: file.write(config.to_json().encode()))
         return None
@@ -182,6 +192,7 @@ class _Loop:
     def run_to_end(self, progress: bool | None) -> Path:
         config, last_logged = self.config, time.perf_counter()
         show = sys.stderr.isatty() if progress is None else progress
+        self.talk = progress is not False
         board = self._tensorboard()
         if self.step == 0 and self.fabric.is_global_zero and config.validate_every:
             telea = self.validation.classical("telea")
@@ -251,7 +262,10 @@ class _Loop:
         self.fabric.backward(loss)
         if config.clip_norm:
             self.fabric.clip_gradients(
-                self.wrapped, self.wrapped_optimizer, max_norm=config.clip_norm, error_if_nonfinite=False
+                self.wrapped,
+                self.wrapped_optimizer,
+                max_norm=config.clip_norm,
+                error_if_nonfinite=False,
             )
         self.wrapped_optimizer.step()
         return loss.detach()
@@ -274,7 +288,8 @@ class _Loop:
         picture = self.validation.picture(self.model, self.fabric.device)
         write_image(self.run.samples / f"step-{self.step:07d}.png", picture)
         board.add_image("samples", picture, self.step, dataformats="HWC")
-        bar.write(f"step {self.step}: validation PSNR {score:.2f} dB", file=sys.stderr)
+        if self.talk:
+            bar.write(f"step {self.step}: validation PSNR {score:.2f} dB", file=sys.stderr)
 
     def _record(self, board, record: dict[str, object]) -> None:
         if not self.fabric.is_global_zero:

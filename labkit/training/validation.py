@@ -1,4 +1,4 @@
-"""Validation on a fixed set of pictures and holes: one number to steer by, and pictures to look at."""
+"""Validation on fixed pictures and holes: one number to steer by, and pictures to look at."""
 
 from __future__ import annotations
 
