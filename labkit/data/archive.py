@@ -1,0 +1,191 @@
+"""Files in folders and tar shards, listed and read in one way.
+
+A tar file is indexed once, by the offset and length of its members; a member is then read by opening the
+archive, seeking and reading. No handle is kept, so that entries can be pickled and used in any worker
+process, forked or spawned, and an archive is never held in memory. Nothing is ever extracted; even so, an
+archive whose members point outside of it is refused, for it was not made in good faith.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from labkit.errors import InputError
+
+PathLike = str | os.PathLike[str]
+_BLOCK = 512  # a tar file is made of blocks of so many bytes
+_COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file in a folder, or one member of a tar file.
+
+    Attributes:
+        name: its path inside the folder or archive, with forward slashes.
+        container: the file that holds its bytes: itself, or the tar file.
+        offset: where its bytes start in `container`; None for a file of its own.
+        length: how many bytes they are, where `offset` is given.
+    """
+
+    name: str
+    container: str
+    offset: int | None = None
+    length: int = 0
+
+    def __str__(self) -> str:
+        return self.container if self.offset is None else f"{self.container}: {self.name}"
+
+    @property
+    def base_name(self) -> str:
+        """The name without its folders."""
+        return PurePosixPath(self.name).name
+
+    def open(self) -> BinaryIO:
+        """A binary, seekable file of this entry's bytes alone.
+
+        Raises:
+            InputError: the file has gone, was cut short, or cannot be read.
+        """
+        if self.offset is not None:
+            return io.BytesIO(self.read())
+        try:
+            return open(self.container, "rb")
+        except OSError as error:
+            raise InputError(f"{self}: cannot be read ({error.strerror})") from None
+
+    def read(self, most: int | None = None) -> bytes:
+        """The first `most` bytes, or all of them.
+
+        Raises:
+            InputError: the file has gone, was cut short, or cannot be read.
+        """
+        try:
+            with open(self.container, "rb") as file:
+                if self.offset is None:
+                    return file.read(-1 if most is None else most)
+                file.seek(self.offset)
+                wanted = self.length if most is None else min(most, self.length)
+                data = file.read(wanted)
+        except OSError as error:
+            raise InputError(f"{self}: cannot be read ({error.strerror})") from None
+        if len(data) < wanted:
+            raise InputError(f"{self.container}: changed or cut short while in use")
+        return data
+
+
+def list_files(
+    path: PathLike | Sequence[PathLike], suffixes: Iterable[str] | None = None
+) -> list[Entry]:
+    """The files in a folder (at any depth) or tar file, or in several, sorted by name within each.
+
+    A folder that holds no such file itself but holds ``.tar`` files is read as a set of shards. Hidden
+    files are passed over.
+
+    Args:
+        path: a folder, a ``.tar`` file, or a sequence of them.
+        suffixes: which files count, such as (".jpg", ".png"), in either case; None for all.
+
+    Raises:
+        InputError: a path that is missing or neither; a compressed, truncated or unsafe archive; or
+            nothing that counts.
+    """
+    paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+    if not paths:
+        raise InputError("no folder or tar file was named")
+    wanted = None if suffixes is None else tuple(suffix.lower() for suffix in suffixes)
+    entries: list[Entry] = []
+    for place in map(Path, paths):
+        found = _list_folder(place, wanted) if place.is_dir() else _list_tar(place, wanted)
+        if not found:
+            kinds = "files" if wanted is None else f"{', '.join(wanted)} files"
+            raise InputError(f"{place}: holds no {kinds}", "name the folder or tar file that does")
+        entries += found
+    return entries
+
+
+def _counts(name: str, suffixes: tuple[str, ...] | None) -> bool:
+    path = PurePosixPath(name)
+    if any(part.startswith(".") or part == "__MACOSX" for part in path.parts):
+        return False
+    return suffixes is None or path.suffix.lower() in suffixes
+
+
+def _list_folder(folder: Path, suffixes: tuple[str, ...] | None) -> list[Entry]:
+    names: list[str] = []
+    try:
+        for root, _, files in os.walk(folder, onerror=_raise):
+            names += [(Path(root) / file).relative_to(folder).as_posix() for file in files]
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from None
+    names.sort()
+    entries = [Entry(name, str(folder / name)) for name in names if _counts(name, suffixes)]
+    if entries:
+        return entries
+    shards = [name for name in names if _counts(name, (".tar",))]
+    return [entry for shard in shards for entry in _list_tar(folder / shard, suffixes)]
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _list_tar(path: Path, suffixes: tuple[str, ...] | None) -> list[Entry]:
+    if not path.exists():
+        raise InputError(f"{path}: no such folder or tar file")
+    if path.suffix.lower() in _COMPRESSED:
+        raise InputError(
+            f"{path}: a compressed archive cannot be read at random places",
+            "unpack it, and name the folder or the .tar file",
+        )
+    entries = []
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                _refuse_unsafe(path, member)
+                if member.isreg() and _counts(member.name, suffixes):
+                    entries.append(Entry(member.name, str(path), member.offset_data, member.size))
+            end = archive.offset
+    except (tarfile.TarError, EOFError) as error:
+        raise InputError(
+            f"{path}: not a tar file, or a truncated one ({error})", "copy or download it again"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    _refuse_truncated(path, end)
+    return sorted(entries, key=lambda entry: entry.name)
+
+
+def _refuse_unsafe(path: Path, member: tarfile.TarInfo) -> None:
+    name = PurePosixPath(member.name)
+    if name.is_absolute() or ".." in name.parts or "\\" in member.name:
+        problem = "lies outside the archive"
+    elif member.issym() or member.islnk():
+        problem = "is a link"
+    elif not (member.isreg() or member.isdir()):
+        problem = "is neither a file nor a folder"
+    elif member.issparse():
+        problem = "is stored as a sparse file"
+    else:
+        return
+    raise InputError(
+        f"{path}: member {member.name} {problem}", "make the archive again from plain files"
+    )
+
+
+def _refuse_truncated(path: Path, end: int) -> None:
+    """Raise unless a block of zeros follows the last member, as in every complete tar file.
+
+    `tarfile` takes an archive that breaks off between two members, or is damaged there, for a whole one.
+    """
+    with open(path, "rb") as file:
+        file.seek(max(end - _BLOCK, 0))
+        tail = file.read(2 * _BLOCK)
+    if bytes(_BLOCK) not in (tail[:_BLOCK], tail[_BLOCK:]):
+        raise InputError(f"{path}: a truncated or damaged tar file", "copy or download it again")

@@ -1,0 +1,279 @@
+"""A user's own photographs, in folders or tar shards, as square pictures of one size.
+
+Which side of the 95/5 split a file falls on follows from a hash of its name alone: files that are added,
+removed or moved to another folder change nothing for the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
+
+from labkit.data.archive import Entry, PathLike, list_files
+from labkit.data.memory import available_memory
+from labkit.data.source import check_indices, check_split, check_whole
+from labkit.errors import InputError
+from labkit.images import decode_image
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+SMALLEST_SIDE = 32
+_HEADER_BYTES = 1 << 16  # enough for the size of any picture without long EXIF or colour profile
+_IN_FLIGHT = 64  # pictures decoded ahead of the one that is stored
+
+
+class ImageFolder:
+    """Photographs of any size from folders and tar files, cut to squares.
+
+    The shortest side is brought to `size` by Lanczos filtering and the centre is kept. When the set is
+    opened, only the header of each file is read; a file that turns out to be damaged when it is decoded
+    is named in `rejected` and warned of, and the next usable one takes its place. `scan` decodes every
+    file beforehand, and so does `cache=True`; what they find is left out of the set.
+
+    In worker processes, each has its own copy of `rejected`. The cache is shared with workers that are
+    forked; workers that are spawned each receive a copy.
+
+    Args:
+        path: a folder (searched at any depth), a ``.tar`` file, or several of them.
+        size: side of the squares in pixels.
+        split: "train", "val", or "all".
+        val_fraction: expected share of files on the validation side, in [0, 1).
+        cache: decode everything now and keep it in memory.
+        workers: threads that check and decode; None for one per CPU core, at most 8.
+
+    Attributes:
+        rejected: (name, reason) of each file that was left out.
+
+    Raises:
+        InputError: nothing there to read or nothing usable, an empty side of the split, or a cache that
+            would take more than half of the free memory.
+    """
+
+    def __init__(
+        self,
+        path: PathLike | Sequence[PathLike],
+        size: int,
+        split: str = "train",
+        *,
+        val_fraction: float = 0.05,
+        cache: bool = False,
+        workers: int | None = None,
+    ) -> None:
+        self.size = check_whole("size", size, SMALLEST_SIDE, 1 << 14)
+        self.split = check_split(split, ("train", "val", "all"))
+        if not 0 <= val_fraction < 1:
+            raise InputError(f"validation fraction {val_fraction} must lie in [0, 1)")
+        self.val_fraction = float(val_fraction)
+        self.rejected: list[tuple[str, str]] = []
+        self._workers = check_whole("workers", workers or min(os.cpu_count() or 1, 8), 1, 256)
+        self._paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+        self._cache: np.ndarray | None = None
+        self._damaged: set[int] = set()
+
+        everything = list_files(self._paths, SUFFIXES)
+        self._entries = [entry for entry in everything if self._is_ours(entry)]
+        if not self._entries:
+            raise InputError(
+                f"{self._where}: none of the {len(everything)} pictures falls into the split {split!r}",
+                "use more pictures, or name a folder of its own for each split",
+            )
+        with ThreadPoolExecutor(self._workers) as pool:
+            self._keep(list(pool.map(_header_problem, self._entries)))
+        if cache:
+            self._fill_cache()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the pictures, in the order of their indices."""
+        return [entry.name for entry in self._entries]
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """uint8 (B, size, size, 3), RGB: the pictures at `indices`, in that order.
+
+        Raises:
+            InputError: an index outside the set, or not one usable picture left.
+        """
+        chosen = check_indices(indices, len(self))
+        if self._cache is not None:
+            return self._cache[chosen]
+        pictures = np.empty((len(chosen), self.size, self.size, 3), dtype=np.uint8)
+        for row, index in enumerate(chosen.tolist()):
+            pictures[row] = self._load(index)
+        return pictures
+
+    def describe(self) -> dict[str, object]:
+        """What this set is, in values that JSON can hold."""
+        return {
+            "kind": "files",
+            "paths": [Path(path).name for path in self._paths],
+            "split": self.split,
+            "val_fraction": self.val_fraction,
+            "size": self.size,
+            "count": len(self),
+            "rejected": len(self.rejected),
+        }
+
+    def scan(self) -> list[tuple[str, str]]:
+        """Decode every file, leave out the damaged ones, and return `rejected`.
+
+        Raises:
+            InputError: nothing usable is left.
+        """
+        if self._cache is None:
+            problems = [
+                picture if isinstance(picture, str) else None
+                for picture in self._decoded("checking pictures")
+            ]
+            self._damaged.clear()  # what was found at loading is among them, at its old index
+            self._keep(problems)
+        return self.rejected
+
+    @property
+    def _where(self) -> str:
+        return ", ".join(str(path) for path in self._paths)
+
+    def _is_ours(self, entry: Entry) -> bool:
+        if self.split == "all":
+            return True
+        return is_validation(entry.base_name, self.val_fraction) == (self.split == "val")
+
+    def _keep(self, problems: Sequence[str | None]) -> None:
+        """Leave out the entries that have a problem."""
+        bad = [
+            (entry.name, problem)
+            for entry, problem in zip(self._entries, problems, strict=True)
+            if problem is not None
+        ]
+        self._entries = [
+            entry for entry, problem in zip(self._entries, problems, strict=True) if problem is None
+        ]
+        known = set(self.rejected)
+        self.rejected += [item for item in bad if item not in known]
+        if not self._entries:
+            name, problem = self.rejected[0]
+            raise InputError(
+                f"{self._where}: none of the {len(self.rejected)} pictures can be used; "
+                f"{name}: {problem}"
+            )
+        if bad:
+            _warn_left_out(self._where, bad)
+
+    def _decoded(self, title: str) -> Iterator[np.ndarray | str]:
+        """Each picture in order, or what is wrong with it; decoded by threads, few at a time."""
+        with (
+            ThreadPoolExecutor(self._workers) as pool,
+            tqdm(total=len(self), desc=title, unit="picture", disable=None) as bar,
+        ):
+            for start in range(0, len(self), _IN_FLIGHT):
+                group = self._entries[start : start + _IN_FLIGHT]
+                for picture in pool.map(lambda entry: _read_square(entry, self.size), group):
+                    bar.update()
+                    yield picture
+
+    def _fill_cache(self) -> None:
+        needed = len(self) * self.size**2 * 3
+        free = available_memory()
+        if free is not None and needed > free / 2:
+            raise InputError(
+                f"{self._where}: a cache of {len(self)} pictures of {self.size} px takes "
+                f"{needed / 1e9:.1f} GB, more than half of the {free / 1e9:.1f} GB that are free",
+                "train without the cache, or at a smaller size",
+            )
+        pictures = np.empty((len(self), self.size, self.size, 3), dtype=np.uint8)
+        problems: list[str | None] = []
+        row = 0
+        for picture in self._decoded("reading pictures"):
+            usable = not isinstance(picture, str)
+            problems.append(None if usable else picture)
+            if usable:
+                pictures[row] = picture
+                row += 1
+        self._keep(problems)
+        self._cache = pictures[:row]
+
+    def _load(self, index: int) -> np.ndarray:
+        """uint8 (size, size, 3): picture `index`, or the next one that is not damaged."""
+        for step in range(len(self)):
+            at = (index + step) % len(self)
+            if at in self._damaged:
+                continue
+            picture = _read_square(self._entries[at], self.size)
+            if not isinstance(picture, str):
+                return picture
+            self._damaged.add(at)
+            self.rejected.append((self._entries[at].name, picture))
+            _warn_left_out(self._where, self.rejected[-1:])
+        raise InputError(f"{self._where}: not one usable picture is left", "look at `rejected`")
+
+
+def is_validation(base_name: str, fraction: float) -> bool:
+    """Whether a file of that name belongs to the validation side.
+
+    The first 64 bits of the name's SHA-256, as a number in [0, 1), lie below `fraction`.
+    """
+    digest = hashlib.sha256(base_name.encode()).digest()
+    return int.from_bytes(digest[:8], "big") < fraction * 2**64
+
+
+def _warn_left_out(where: str, bad: Sequence[tuple[str, str]]) -> None:
+    shown = "; ".join(f"{name}: {problem}" for name, problem in bad[:3])
+    more = f"; and {len(bad) - 3} more, see `rejected`" if len(bad) > 3 else ""
+    warnings.warn(f"{where}: {len(bad)} left out: {shown}{more}", stacklevel=4)
+
+
+def _header_problem(entry: Entry) -> str | None:
+    """What a look at the file's first bytes finds wrong; None where it looks right."""
+    try:
+        head = entry.read(_HEADER_BYTES)
+        try:
+            width, height = _dimensions(head)
+        except (UnidentifiedImageError, OSError):  # perhaps only a header longer than that
+            width, height = _dimensions(entry.read())
+    except UnidentifiedImageError:
+        return "not a picture that Pillow can read"
+    except InputError as error:
+        return _without_place(error, entry)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return f"damaged picture ({error})"
+    if min(width, height) < SMALLEST_SIDE:
+        return f"only {width}×{height} pixels, sides must be at least {SMALLEST_SIDE}"
+    return None
+
+
+def _dimensions(data: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(data)) as picture:
+        return picture.size
+
+
+def _read_square(entry: Entry, size: int) -> np.ndarray | str:
+    """uint8 (size, size, 3), or what is wrong with the file."""
+    try:
+        image = decode_image(entry.read(), str(entry))
+    except InputError as error:
+        return _without_place(error, entry)
+    height, width = image.shape[:2]
+    side = min(height, width)
+    if (height, width) == (size, size):
+        return image
+    left, top = (width - side) / 2, (height - side) / 2
+    box = (left, top, left + side, top + side)
+    # Cut and resized in one go: Lanczos widens with the reduction, so that nothing aliases.
+    return np.asarray(
+        Image.fromarray(image).resize((size, size), Image.Resampling.LANCZOS, box=box)
+    )
+
+
+def _without_place(error: InputError, entry: Entry) -> str:
+    """The problem without the file's name in front, which `rejected` gives beside it."""
+    return error.problem.removeprefix(f"{entry}: ")

@@ -1,0 +1,22 @@
+"""Holes: rectangles, free-form strokes, irregular masks, and masks read from files; 1 = missing."""
+
+from labkit.masks.config import MaskConfig
+from labkit.masks.files import MaskFiles, PolarityWarning, decode_mask, read_mask, write_mask
+from labkit.masks.ratio import BINS, bin_index, hole_ratio
+from labkit.masks.sampling import free_form, irregular, rectangle, sample_masks
+
+__all__ = [
+    "BINS",
+    "MaskConfig",
+    "MaskFiles",
+    "PolarityWarning",
+    "bin_index",
+    "decode_mask",
+    "free_form",
+    "hole_ratio",
+    "irregular",
+    "read_mask",
+    "rectangle",
+    "sample_masks",
+    "write_mask",
+]

@@ -1,0 +1,71 @@
+"""Rectangular holes at a random place, as the paper trains with.
+
+Source: Wang et al., "Image Inpainting via Generative Multi-column Convolutional Neural Networks"
+(NeurIPS 2018, arXiv 1810.08771): one 128×128 hole in a 256×256 picture; the release keeps it 8
+pixels from the edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from labkit.errors import InputError
+from labkit.masks.draws import whole
+from labkit.masks.shape import check_count, check_size, check_whole, check_whole_range
+
+
+def rectangle(
+    n: int,
+    size: int | Sequence[int],
+    *,
+    side: int | Sequence[int] | None = None,
+    margin: int = 8,
+    jitter: int = 0,
+    generator: torch.Generator,
+) -> Tensor:
+    """Masks with one rectangular hole each.
+
+    Args:
+        n: how many.
+        size: of the picture in pixels, one number or (height, width).
+        side: of the hole in pixels; (low, high) draws it for each mask, both included; None is half
+            the picture's shorter side, as the paper's 128 of 256.
+        margin: pixels that stay known along every edge.
+        jitter: height and width are each shortened by 0 … jitter pixels, independently.
+        generator: source of randomness; the masks lie on its device.
+
+    Returns:
+        float32 (n, 1, H, W) in {0, 1}, 1 = missing.
+
+    Raises:
+        InputError: a hole that does not fit between the margins, or of which the jitter may leave
+            nothing.
+    """
+    n, (height, width) = check_count(n), check_size(size)
+    low, high = check_whole_range(
+        "side", max(min(height, width) // 2, 1) if side is None else side, 1
+    )
+    margin, jitter = check_whole("margin", margin, 0), check_whole("jitter", jitter, 0)
+    room = min(height, width) - 2 * margin
+    if high > room:
+        raise InputError(
+            f"a rectangle of side {high} with margin {margin} does not fit {height}×{width} pixels",
+            f"choose a side of at most {room}" if room > 0 else "choose a smaller margin",
+        )
+    if jitter >= low:
+        raise InputError(
+            f"jitter {jitter} may leave nothing of a rectangle of side {low}",
+            f"choose at most {low - 1}",
+        )
+    base = whole(low, high, (n,), generator)
+    bounds = []
+    for length in (height, width):
+        extent = base - whole(0, jitter, (n,), generator)
+        start = whole(margin, length - margin - extent, (n,), generator)
+        at = torch.arange(length, device=generator.device)
+        bounds.append((at >= start[:, None]) & (at < (start + extent)[:, None]))  # (n, length)
+    rows, columns = bounds
+    return (rows[:, None, :, None] & columns[:, None, None, :]).float()  # (n, 1, H, W)
