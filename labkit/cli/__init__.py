@@ -19,6 +19,7 @@ import typer
 
 from labkit import __version__
 from labkit.cli import evaluate, inpaint, masks, train
+from labkit.cli.common import Interrupted, interruptible
 from labkit.errors import InputError
 
 EXIT_DEFECT, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130
@@ -32,10 +33,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("inpaint")(inpaint.inpaint)
-app.command("evaluate")(evaluate.evaluate)
-app.command("train")(train.train)
-app.command("masks")(masks.masks)
+for _command in (inpaint.inpaint, evaluate.evaluate, train.train, masks.masks):
+    app.command(_command.__name__)(interruptible(_command))
 
 
 def _version(asked: bool) -> None:
@@ -73,8 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command = typer.main.get_command(app)
             code = command.main(arguments or ["--help"], prog_name="labkit", standalone_mode=False)
             return code if isinstance(code, int) else 0
-        except (KeyboardInterrupt, typer.Abort):
-            return _fail("interrupted", EXIT_INTERRUPTED, debug)
+        except Interrupted as error:
+            return _fail(str(error), EXIT_INTERRUPTED, debug)
         except InputError as error:
             return _fail(f"error: {error}", EXIT_INPUT, debug)
         except Exception as error:

@@ -2,7 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
 from labkit.errors import InputError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Interrupted(Exception):
+    """Ctrl-C, with what to say about it: Typer deals with KeyboardInterrupt in its own way."""
+
+
+def interruptible(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn Ctrl-C within a command into `Interrupted`."""
+
+    @wraps(command)
+    def run(*arguments: P.args, **options: P.kwargs) -> R:
+        try:
+            return command(*arguments, **options)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted") from None
+
+    return run
 
 
 def pick_device(name: str) -> str:

@@ -119,7 +119,13 @@ def _fill_file(
                 f"{target}: the result would replace its own input", "name another file"
             )
     image = read_image(picture)
-    mask = read_mask(hole, size=image.shape[:2], invert=invert, resize=resize)
+    mask = read_mask(hole, size=image.shape[:2] if resize else None, invert=invert, resize=resize)
+    if mask.shape != image.shape[:2]:
+        raise InputError(
+            f"{hole} is {mask.shape[1]}×{mask.shape[0]} pixels and {picture} "
+            f"{image.shape[1]}×{image.shape[0]}",
+            "add --resize-mask, or make a mask of the picture's size",
+        )
     try:
         filled = fill(image, mask)
     except InputError as error:

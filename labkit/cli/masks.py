@@ -11,7 +11,7 @@ from PIL import Image
 
 from labkit.errors import InputError
 
-KINDS = ("rectangle", "free-form", "irregular")
+KINDS = ("rectangle", "free-form", "irregular", "mixed")
 SHEET_COLUMNS, SHEET_ROWS, SHEET_SIDE = 8, 4, 96
 
 
@@ -57,21 +57,15 @@ def masks(
     from tqdm import tqdm
 
     from labkit.images import write_image
-    from labkit.masks import sampling
-    from labkit.masks.files import write_mask
+    from labkit.masks import MaskConfig, sample_masks, write_mask
 
+    config = MaskConfig(kind=kind, bin=bin, border=border)
     generator = torch.Generator().manual_seed(seed)
-    settings = {"bin": bin, "border": border} if kind == "irregular" else {}
-    sample = {
-        "rectangle": sampling.rectangle,
-        "free-form": sampling.free_form,
-        "irregular": sampling.irregular,
-    }[kind]
     digits = max(5, len(str(count - 1)))
     ratios, shown = [], []
     for index in tqdm(range(count), unit="mask", disable=None):
         # One at a time: memory stays small, and a longer set begins with the same masks.
-        mask = sample(1, size, generator=generator, **settings)[0, 0].numpy() > 0.5  # (S, S)
+        mask = sample_masks(config, 1, size, generator)[0, 0].numpy() > 0.5  # (S, S)
         write_mask(out / f"{index:0{digits}}.png", mask)
         ratios.append(mask.mean())
         if len(shown) < SHEET_COLUMNS * SHEET_ROWS:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from labkit.cli.masks import KINDS
+from labkit.errors import InputError
 
 if TYPE_CHECKING:
     from labkit.training.config import TrainConfig
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 # torch. A test keeps the two in step. Keys say where an option goes in the configuration.
 DEFAULTS: dict[str, Any] = {
     "data.images": "faces",
+    "data.masks.kind": "mixed",
+    "data.masks.invert": False,
     "data.size": 64,
     "data.augmentation.smallest_crop": 1.0,
     "data.augmentation.flip": True,
@@ -77,10 +82,19 @@ def train(
         ),
     ] = None,
     masks: Annotated[
-        str | None,
+        list[str] | None,
         _option(
-            help="Holes: rectangle, free-form, irregular, mixed, or a folder or tar file of masks.",
-            setting="data.masks",
+            help="Holes: rectangle, free-form, irregular, mixed (one of these for each picture), "
+            "or a folder or tar file of masks; paths may be repeated.",
+            setting="data.masks.kind",
+        ),
+    ] = None,
+    invert_masks: Annotated[
+        bool | None,
+        _option(
+            "--invert-masks/--no-invert-masks",
+            help="Mask files are black where pixels are missing.",
+            setting="data.masks.invert",
         ),
     ] = None,
     size: Annotated[
@@ -205,6 +219,7 @@ def train(
     given = {
         "data.images": data,
         "data.validation": validation,
+        "data.masks.invert": invert_masks,
         "data.size": size,
         "data.source_size": source_size,
         "data.augmentation.smallest_crop": crop,
@@ -228,7 +243,7 @@ def train(
         "checkpoint_every": checkpoint_every,
         "log_every": log_every,
     }
-    from labkit.cli.common import pick_device
+    from labkit.cli.common import Interrupted, pick_device
     from labkit.training import trainer
     from labkit.training.config import TrainConfig
 
@@ -240,10 +255,8 @@ def train(
     try:
         weights = trainer.train(config, out, hardware=hardware, resume=resume)
     except KeyboardInterrupt:
-        print(
-            f"labkit: interrupted; go on with: labkit train --resume --out {out}", file=sys.stderr
-        )
-        raise typer.Exit(130) from None
+        message = f"interrupted; go on with: labkit train --resume --out {out}"
+        raise Interrupted(message) from None
     print(f"written to {weights}")
 
 
@@ -251,14 +264,14 @@ def configure(
     base: TrainConfig,
     given: dict[str, Any],
     *,
-    masks: str | None = None,
+    masks: Sequence[str] | None = None,
     confidence: str | None = None,
 ) -> TrainConfig:
     """`base` with the settings that were given.
 
     Args:
         given: dotted names in the configuration; None leaves a setting as it is in `base`.
-        masks: a kind of mask, or where mask files are.
+        masks: a kind of mask, or where mask files are; None or nothing leaves them as in `base`.
         confidence: a kernel, or "none".
 
     Raises:
@@ -266,7 +279,7 @@ def configure(
     """
     values: dict[str, Any] = base.to_dict()
     given = {name: value for name, value in given.items() if value is not None}
-    if masks is not None:
+    if masks:
         given |= _mask_settings(masks)
     if confidence == "none":
         given["reconstruction.confidence"] = None
@@ -283,7 +296,10 @@ def configure(
     return type(base).from_dict(values, "the options")
 
 
-def _mask_settings(masks: str) -> dict[str, Any]:
-    if masks in ("rectangle", "free-form", "irregular", "mixed"):
-        return {"data.masks.kind": masks}
-    return {"data.masks.kind": "files", "data.masks.path": masks}
+def _mask_settings(masks: Sequence[str]) -> dict[str, Any]:
+    named = [name for name in masks if name in KINDS]
+    if not named:
+        return {"data.masks.kind": "files", "data.masks.path": tuple(masks)}
+    if len(masks) > 1:
+        raise InputError(f"--masks {named[0]} cannot be combined with other masks", "name one kind")
+    return {"data.masks.kind": named[0], "data.masks.path": None}

@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image
 
+from labkit.data.archive import list_files
 from labkit.errors import InputError
 from labkit.images import decode_image
+from labkit.masks.files import decode_mask
 
 _JPEG = (".jpg", ".jpeg")
 _PICTURES = (*_JPEG, ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -50,7 +50,7 @@ def match(names: Iterable[str], where: str) -> dict[str, tuple[str, str]]:
     """Match file names to pairs.
 
     Args:
-        names: POSIX paths; hidden files and files that are no pictures are passed over.
+        names: paths with forward slashes, of picture files.
         where: what to call the set in an error.
 
     Returns:
@@ -63,8 +63,6 @@ def match(names: Iterable[str], where: str) -> dict[str, tuple[str, str]]:
     masks: dict[str, str] = {}
     for name in sorted(names):
         path = PurePosixPath(name)
-        if path.suffix.lower() not in _PICTURES or path.name.startswith("."):
-            continue
         key, role = _role(path)
         known = images if role == "image" else masks
         if key in known:
@@ -116,8 +114,10 @@ class Pairs:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._files = _Files(self.path)
-        self._pairs = match(self._files.names, str(path))
+        entries = list_files(self.path, _PICTURES)
+        self._entries = {entry.name: entry for entry in entries}
+        # A tar file can hold a name twice, of which the dictionary above keeps one.
+        self._pairs = match((entry.name for entry in entries), str(path))
         self._names = list(self._pairs)
 
     def __len__(self) -> int:
@@ -128,13 +128,15 @@ class Pairs:
 
         Raises:
             InputError: a damaged file, or a mask whose shape is not the image's.
+
+        Warns:
+            PolarityWarning: more than nine tenths of the picture are missing.
         """
         name = self._names[index]
-        image_name, mask_name = self._pairs[name]
-        image_data, mask_data = (self._files.read(member) for member in (image_name, mask_name))
-        image = decode_image(image_data, f"{self.path}: {image_name}")
-        grey = Image.fromarray(decode_image(mask_data, f"{self.path}: {mask_name}")).convert("L")
-        mask = np.asarray(grey) > 127  # (h, w)
+        image_entry, mask_entry = (self._entries[member] for member in self._pairs[name])
+        image_data, mask_data = image_entry.read(), mask_entry.read()
+        image = decode_image(image_data, str(image_entry))
+        mask = decode_mask(mask_data, str(mask_entry))
         ours, theirs = image.shape[1::-1], mask.shape[::-1]
         # Sizes may differ, as both are resized; shapes may not, or the hole would be stretched.
         if abs(ours[0] * theirs[1] / (ours[1] * theirs[0]) - 1) > SHAPE_TOLERANCE:
@@ -145,42 +147,9 @@ class Pairs:
             )
         manifest = {
             "pair": name,
-            "image": PurePosixPath(image_name).name,
+            "image": image_entry.base_name,
             "image_sha256": hashlib.sha256(image_data).hexdigest(),
-            "mask": PurePosixPath(mask_name).name,
+            "mask": mask_entry.base_name,
             "mask_sha256": hashlib.sha256(mask_data).hexdigest(),
         }
         return Pair(name, image, mask, manifest)
-
-
-class _Files:
-    """Names and bytes of the files in a folder or a tar file."""
-
-    def __init__(self, path: Path) -> None:
-        if not path.exists():
-            raise InputError(f"{path}: no such folder or tar file")
-        self._members: dict[str, Path | tarfile.TarInfo] = {}
-        self._tar: tarfile.TarFile | None = None
-        if path.is_dir():
-            files = (file for file in path.rglob("*") if file.is_file())
-            self._members = {file.relative_to(path).as_posix(): file for file in files}
-            return
-        try:
-            self._tar = tarfile.open(path)  # noqa: SIM115 - stays open while pairs are read
-            members = [member for member in self._tar if member.isfile()]
-        except (tarfile.TarError, OSError, EOFError) as error:
-            raise InputError(f"{path}: not a readable tar file ({error})") from None
-        for member in members:
-            if member.name in self._members:
-                raise InputError(f"{path}: {member.name} is there twice", "remove one")
-            self._members[member.name] = member
-
-    @property
-    def names(self) -> list[str]:
-        return list(self._members)
-
-    def read(self, name: str) -> bytes:
-        member = self._members[name]
-        if isinstance(member, Path):
-            return member.read_bytes()
-        return self._tar.extractfile(member).read()
