@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from labkit.errors import InputError
 from labkit.images import compose
-from labkit.nn.generator import GMCNN, GeneratorConfig, count_parameters, receptive_field
+from labkit.nn.generator import (
+    ELU_GAIN,
+    GMCNN,
+    GeneratorConfig,
+    count_parameters,
+    receptive_field,
+)
 from labkit.nn.layers import PaddedConv2d, pad
 from labkit.nn.weights import load_authors
 
@@ -161,8 +167,23 @@ def test_initial_weights_follow_the_configuration() -> None:
     normal = torch.cat([conv.weight.flatten() for conv in GMCNN().convolutions()])
     assert normal.std().item() == pytest.approx(0.02, rel=0.01)
     he = next(iter(GMCNN(GeneratorConfig(width=64, initialisation="he")).convolutions()))
-    assert he.weight.std().item() == pytest.approx((2 / (4 * 49)) ** 0.5, rel=0.02)
+    assert he.weight.std().item() == pytest.approx((1.5506 / (4 * 49)) ** 0.5, rel=0.02)
     assert all(not conv.bias.any() for conv in GMCNN(TINY).convolutions())
+
+
+def test_the_gain_of_elu_by_sampling() -> None:
+    z = torch.randn(2_000_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert 1 / F.elu(z).square().mean().item() == pytest.approx(ELU_GAIN, rel=2e-3)
+
+
+def test_he_initialisation_keeps_the_scale_and_leaves_the_clamp_free() -> None:
+    image, mask = picture(64, 64, batch=2)
+    model = GMCNN(GeneratorConfig(width=8, initialisation="he")).eval()
+    with torch.no_grad():
+        features = model.features(image, mask)
+        prediction = model(image, mask)
+    assert all(0.4 < f.std().item() < 1 for f in features)
+    assert prediction.abs().max().item() < 1
 
 
 def test_the_seed_decides_the_initial_weights() -> None:

@@ -31,6 +31,10 @@ Initialisation = Literal["normal", "he"]
 
 SMALLEST_SIDE = 32  # a quarter-resolution feature map then has 8 pixels to work with
 DOWNSAMPLING = 4  # two stride-2 convolutions
+RELEASED_STD = 0.02
+# For z ~ N(0, 1), E[ELU(z)²] = ½ + e²Φ(−2) − 2√e Φ(−1) + ½ = 0.645: a layer with weights of variance
+# gain / fan-in hands on features of the variance that it received.
+ELU_GAIN = 1.0 / 0.6449
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,9 @@ class GeneratorConfig:
         kernels: one column for each; a subset of (7, 5, 3) in any order.
         dilations: of the bottleneck's dilated convolutions, first to last; may be empty.
         padding: "reflect" as the PyTorch release, "zeros" as the TensorFlow one, or "replicate".
-        initialisation: "normal" draws weights from N(0, 0.02²) as the release; "he" from N(0,
-            2/fan-in) (He et al. 2015), which trains faster without normalisation layers.
+        initialisation: "normal" draws weights from N(0, 0.02²) as the release; "he" keeps the scale of
+            features through the depth (He et al. 2015, with ELU's gain), which trains faster without
+            normalisation layers.
     """
 
     width: int = 32
@@ -174,12 +179,13 @@ class GMCNN(nn.Module):
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw every weight anew as the configuration says; biases become 0."""
         generator = generator or torch.Generator().manual_seed(0)
+        last = self.decoder[-1].conv
         for conv in self.convolutions():
-            if self.config.initialisation == "he":
+            std = RELEASED_STD
+            # The last layer stays small: a prediction beyond ±1 is clamped and receives no gradient.
+            if self.config.initialisation == "he" and conv is not last:
                 fan_in = conv.weight[0].numel()
-                std = (2.0 / fan_in) ** 0.5
-            else:
-                std = 0.02
+                std = (ELU_GAIN / fan_in) ** 0.5
             # Drawn on the generator's own device, so that a seed means the same weights everywhere.
             drawn = (
                 torch.randn(conv.weight.shape, generator=generator, device=generator.device) * std
