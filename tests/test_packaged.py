@@ -1,0 +1,74 @@
+"""The packaged generators: small enough, described, and better than diffusion where it matters."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from labkit.data.faces import RenderedFaces, face_regions
+from labkit.inpainting import inpaint
+from labkit.nn.weights import PACKAGED, load_generator, packaged_names, read_metadata, weights_hash
+
+RESULTS = Path(__file__).resolve().parent.parent / "book" / "results"
+LIMITS = {"faces": 2_000_000, "celeba": 7_000_000}  # bytes
+
+
+def test_the_packaged_weights_are_the_known_ones() -> None:
+    assert set(packaged_names()) == set(LIMITS)
+
+
+@pytest.mark.parametrize("name", sorted(LIMITS))
+def test_a_packaged_file_is_small_and_says_what_it_is(name: str) -> None:
+    path = PACKAGED / f"{name}.safetensors"
+    assert path.stat().st_size <= LIMITS[name]
+    header = read_metadata(name)
+    assert header["data"] and header["terms"]
+    assert int(header["steps"]) == json.loads(header["run"])["steps"]
+    assert "/" not in header["run"], "the header must not name folders of the machine that trained"
+    if name == "celeba":
+        assert "non-commercial" in header["terms"]
+
+
+def test_the_result_file_is_of_these_weights() -> None:
+    result = json.loads((RESULTS / "faces.json").read_text())
+    assert result["environment"]["weights"]["faces"] == weights_hash("faces")
+    assert result["training"]["validation"] == json.loads(read_metadata("faces")["validation"])
+    by_method = {row["method"]: row["psnr"] for row in result["rows"]}
+    assert by_method["faces"]["low"] > by_method["telea"]["high"]
+    for region in ("eyes", "mouth"):
+        errors = result["regions"]["errors"][region]
+        assert errors["faces"]["high"] < errors["telea"]["low"]
+
+
+@pytest.mark.parametrize("region", ["eyes", "mouth"])
+def test_whole_features_are_filled_in_the_right_place(region: str) -> None:
+    faces = RenderedFaces(64, split="test")
+    indices = range(300, 324)  # the result file scores the first 200
+    images = faces.batch(indices)
+    regions = face_regions(faces.seeds(indices), 64)[region]
+    generator = load_generator("faces")
+    errors: dict[str, list[float]] = {"gmcnn": [], "telea": []}
+    for image, where in zip(images, regions, strict=True):
+        rows, columns = np.nonzero(where)
+        mask = np.zeros_like(where)
+        mask[rows.min() - 2 : rows.max() + 3, columns.min() - 2 : columns.max() + 3] = True
+        for method, found in errors.items():
+            fill = inpaint(image, mask, method, generator=generator)
+            found.append(np.abs(fill.astype(float) - image)[where].mean())
+    assert np.mean(errors["gmcnn"]) < 0.8 * np.mean(errors["telea"])
+
+
+def test_a_fill_does_not_depend_on_what_lies_under_the_hole() -> None:
+    image = RenderedFaces(64, split="test").batch([5])[0]
+    mask = np.zeros((64, 64), bool)
+    mask[20:44, 16:50] = True
+    other = np.where(mask[..., None], np.uint8(255) - image, image)
+    generator = load_generator("faces")
+    with torch.no_grad():
+        np.testing.assert_array_equal(
+            inpaint(image, mask, generator=generator), inpaint(other, mask, generator=generator)
+        )

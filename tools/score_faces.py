@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Score the packaged generator for rendered faces against classical methods, on faces it never saw.
+
+    tools/score_faces.py [--output book/results/faces.json]
+
+Two questions: PSNR and SSIM over irregular holes, by hole ratio; and, with the eyes or the mouth
+covered whole, how far the fill is from the truth inside that region, in grey levels. Only a method
+that knows where features sit can do well at the second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from labkit.data.faces import RenderedFaces, face_regions
+from labkit.evaluation.methods import Method, open_methods
+from labkit.evaluation.metrics import psnr, ssim
+from labkit.evaluation.protocol import ProtocolConfig
+from labkit.evaluation.report import environment
+from labkit.evaluation.statistics import Score, bootstrap_mean, summarise
+from labkit.images import atomic_write
+from labkit.masks import hole_ratio, irregular
+from labkit.nn.weights import read_metadata
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZE, FACES, SEED = 64, 200, 7
+MARGIN = 3  # pixels around the region that are covered with it
+
+
+def covering(region: np.ndarray) -> np.ndarray:
+    """The box around a region, with a margin: bool (H, W)."""
+    rows, columns = np.nonzero(region)
+    mask = np.zeros_like(region)
+    mask[
+        max(rows.min() - MARGIN, 0) : rows.max() + MARGIN + 1,
+        max(columns.min() - MARGIN, 0) : columns.max() + MARGIN + 1,
+    ] = True
+    return mask
+
+
+def score_holes(images: np.ndarray, methods: list[Method]) -> list[dict[str, object]]:
+    generator = torch.Generator().manual_seed(SEED)
+    masks = irregular(FACES, SIZE, generator=generator)[:, 0].numpy() > 0.5
+    scores = []
+    for index, (image, mask) in enumerate(zip(images, masks, strict=True)):
+        for method in methods:
+            fill = method.fill(image, mask)
+            scores.append(
+                Score(
+                    str(index), method.label, hole_ratio(mask), psnr(image, fill), ssim(image, fill)
+                )
+            )
+    return summarise(scores)
+
+
+def score_regions(
+    images: np.ndarray, seeds: np.ndarray, methods: list[Method]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Mean absolute error in grey levels inside each region, when all of it is covered."""
+    results: dict[str, dict[str, dict[str, float]]] = {}
+    for name, regions in face_regions(seeds, SIZE).items():
+        results[name] = {}
+        for method in methods:
+            errors = []
+            for image, region in zip(images, regions, strict=True):
+                fill = method.fill(image, covering(region)).astype(float)
+                errors.append(np.abs(fill - image)[region].mean())
+            interval = bootstrap_mean(errors)
+            results[name][method.label] = {key: round(value, 2) for key, value in interval.items()}
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=ROOT / "book" / "results" / "faces.json")
+    arguments = parser.parse_args()
+    torch.set_num_threads(2)
+    faces = RenderedFaces(SIZE, split="test")
+    indices = list(range(FACES))
+    images = faces.batch(indices)
+    methods = open_methods(["telea", "ns", "biharmonic"], ["faces"])
+    header = read_metadata("faces")
+    result = {
+        "rows": score_holes(images, methods),
+        "regions": {
+            "unit": "mean absolute error inside the region, grey levels",
+            "errors": score_regions(images, faces.seeds(indices), methods),
+        },
+        "training": {
+            "steps": int(header["steps"]),
+            "validation": json.loads(header["validation"]),
+            "settings": json.loads(header["run"]),
+        },
+        "environment": environment(
+            methods,
+            ProtocolConfig(size=SIZE, seed=SEED),
+            device="cpu",
+            command="tools/score_faces.py",
+        ),
+    }
+    text = json.dumps(result, indent=2) + "\n"
+    atomic_write(arguments.output, lambda file: file.write(text.encode()))
+    for row in result["rows"]:
+        print(f"{row['method']:<11} {row['psnr']['mean']:.2f} dB  SSIM {row['ssim']['mean']:.3f}")
+    for name, errors in result["regions"]["errors"].items():
+        print(name, {label: error["mean"] for label, error in errors.items()})
+
+
+if __name__ == "__main__":
+    main()
