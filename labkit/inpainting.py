@@ -41,6 +41,7 @@ def inpaint(
     *,
     generator: GMCNN | None = None,
     device: torch.device | str = "cpu",
+    progress: bool = False,
 ) -> np.ndarray:
     """Fill the missing pixels of `image`.
 
@@ -52,6 +53,7 @@ def inpaint(
         generator: the network of "gmcnn", used on the device where it lies; None loads the packaged
             `DEFAULT_WEIGHTS` to `device`.
         device: where the packaged network runs.
+        progress: show a bar on stderr for a picture so large that the network fills it in tiles.
 
     Returns:
         uint8 (H, W, 3), a new array: `image` where the mask is False, the fill where it is True. A
@@ -76,7 +78,7 @@ def inpaint(
     if method == "gmcnn":
         if generator is None:
             generator = _packaged(DEFAULT_WEIGHTS, str(device))
-        filled = _fill_with_network(generator, image_with_hole, mask)
+        filled = _fill_with_network(generator, image_with_hole, mask, progress)
     else:
         filled = CLASSICAL[method](image_with_hole, mask)
     return np.where(mask[..., None], filled, image)
@@ -99,7 +101,9 @@ def check_pair(image: np.ndarray, mask: np.ndarray) -> None:
         )
 
 
-def _fill_with_network(generator: GMCNN, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def _fill_with_network(
+    generator: GMCNN, image: np.ndarray, mask: np.ndarray, progress: bool
+) -> np.ndarray:
     from labkit.nn.generator import SMALLEST_SIDE
 
     height, width = mask.shape
@@ -113,7 +117,9 @@ def _fill_with_network(generator: GMCNN, image: np.ndarray, mask: np.ndarray) ->
         return predict_grey_levels(generator, part, hole)
 
     if height * width > LARGEST_SIDE**2:
-        return predict_tiled(predict, image, mask, tile=LARGEST_SIDE, smallest=SMALLEST_SIDE)
+        return predict_tiled(
+            predict, image, mask, tile=LARGEST_SIDE, smallest=SMALLEST_SIDE, progress=progress
+        )
     return np.rint(predict(image, mask)).astype(np.uint8)
 
 

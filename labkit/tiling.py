@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import product
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """uint8 (h, w, 3) and bool (h, w) → float32 (h, w, 3) in grey levels 0..255."""
@@ -29,6 +31,7 @@ def predict_tiled(
     overlap: int = 256,
     most_hole: float = 0.5,
     smallest: int = 32,
+    progress: bool = False,
 ) -> np.ndarray:
     """Fill the hole of a picture of any size with a predictor of limited size.
 
@@ -42,6 +45,7 @@ def predict_tiled(
             of the tiled region sees beyond itself.
         most_hole: a tile with a larger share missing is taken from the picture made small.
         smallest: shortest side that `predict` takes.
+        progress: show a bar on stderr, where that is a terminal.
 
     Returns:
         uint8 (H, W, 3): the picture with its hole filled, known pixels untouched.
@@ -52,22 +56,21 @@ def predict_tiled(
     total = np.zeros((rows[1] - top, columns[1] - left, 3), np.float32)
     weights = np.zeros(total.shape[:2], np.float32)
     coarse: np.ndarray | None = None
-    for y, height in _starts(*rows, tile, overlap):
-        for x, width in _starts(*columns, tile, overlap):
-            window = np.s_[y : y + height, x : x + width]
-            share = mask[window].mean()
-            if share == 0:
-                continue
-            if share > most_hole:
-                if coarse is None:
-                    coarse = _coarse(predict, image, mask, tile, smallest)
-                part = _enlarge(coarse, image.shape[:2], (x, y, x + width, y + height))
-            else:
-                part = predict(image[window], mask[window])  # (height, width, 3)
-            ramp = np.outer(_ramp(height, overlap), _ramp(width, overlap))  # (height, width)
-            here = np.s_[y - top : y - top + height, x - left : x - left + width]
-            total[here] += part * ramp[..., None]
-            weights[here] += ramp
+    grid = product(_starts(*rows, tile, overlap), _starts(*columns, tile, overlap))
+    tiles = [(y, x, h, w) for (y, h), (x, w) in grid if mask[y : y + h, x : x + w].any()]
+    # tqdm: disable=None turns the bar off by itself where stderr is no terminal.
+    for y, x, h, w in tqdm(tiles, unit="tile", disable=None if progress else True):
+        window = np.s_[y : y + h, x : x + w]
+        if mask[window].mean() > most_hole:
+            if coarse is None:
+                coarse = _coarse(predict, image, mask, tile, smallest)
+            part = _enlarge(coarse, mask.shape, (x, y, x + w, y + h))
+        else:
+            part = predict(image[window], mask[window])  # (h, w, 3)
+        ramp = np.outer(_ramp(h, overlap), _ramp(w, overlap))  # (h, w)
+        here = np.s_[y - top : y - top + h, x - left : x - left + w]
+        total[here] += part * ramp[..., None]
+        weights[here] += ramp
     filled = image.copy()
     region = np.s_[top : rows[1], left : columns[1]]
     hole = mask[region]

@@ -331,6 +331,7 @@ def test_evaluate_writes_its_report(pairs: Path, weights: Path, tmp_path: Path, 
         assert label in text
     assert list(summary["environment"]["weights"]) == ["gmcnn tiny"]
     assert summary["environment"]["size"] == 64
+    assert summary["environment"]["command"].startswith(f"labkit evaluate --pairs {pairs} ")
     found = {path.name for path in out.iterdir()}
     assert found == {"summary.json", "per-image.csv", "manifest.json", "contact-sheet.png"}
 

@@ -70,7 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with _warnings_in_one_line():
         try:
             command = typer.main.get_command(app)
-            code = command.main(arguments or ["--help"], prog_name="labkit", standalone_mode=False)
+            # The arguments travel along as `obj`: an evaluation records the command it was.
+            code = command.main(
+                arguments or ["--help"], "labkit", standalone_mode=False, obj=arguments
+            )
             return code if isinstance(code, int) else 0
         except Interrupted as error:
             return _fail(str(error), EXIT_INTERRUPTED, debug)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +14,7 @@ DEFAULT_METHODS = ("black", "mean", "telea", "ns")
 
 
 def evaluate(
+    context: typer.Context,
     pairs: Annotated[
         Path,
         typer.Option(
@@ -78,7 +78,7 @@ def evaluate(
     methods = open_methods(method or DEFAULT_METHODS, weights or (), device=device)
     evaluation = protocol.evaluate(found, methods, config, progress=True)
     rows = summarise(evaluation.scores, seed=seed)
-    command = shlex.join(["labkit", *sys.argv[1:]])
+    command = shlex.join(["labkit", *context.obj])
     about = report.environment(methods, config, device=device, command=command)
     report.write_report(out, evaluation, rows, about)
     print(report.text_table(rows))

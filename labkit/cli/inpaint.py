@@ -76,7 +76,7 @@ def inpaint(
             f"{folder} is a folder and {file} a file",
             "give two files, or two folders of the same names",
         )
-    fill = _opened(method, weights, device)
+    fill = _opened(method, weights, device, progress=not image.is_dir())
 
     def fill_file(picture: Path, hole: Path, target: Path) -> None:
         _fill_file(fill, picture, hole, target, invert_mask, resize_mask)
@@ -88,7 +88,7 @@ def inpaint(
         fill_file(image, mask, target)
 
 
-def _opened(method: str, weights: str | None, device: str) -> Fill:
+def _opened(method: str, weights: str | None, device: str, *, progress: bool) -> Fill:
     """The method, with its weights read once, so that what is wrong with them shows at once."""
     from labkit.inpainting import inpaint as fill
 
@@ -104,7 +104,7 @@ def _opened(method: str, weights: str | None, device: str) -> Fill:
     from labkit.nn.weights import load_generator
 
     generator = load_generator(weights or DEFAULT_WEIGHTS, device=pick_device(device))
-    return lambda image, mask: fill(image, mask, generator=generator)
+    return lambda image, mask: fill(image, mask, generator=generator, progress=progress)
 
 
 def _fill_file(

@@ -21,7 +21,7 @@ def contact_sheet(
 
     Args:
         rows: uint8 (H, W, 3) pictures, all of one size, as many a row as there are `columns`.
-        columns: headings.
+        columns: headings; no room is left for them where all are empty.
         row_labels: written to the left of the rows. A last row may be shorter than the others.
 
     Returns:
@@ -33,7 +33,7 @@ def contact_sheet(
     margin = max((round(font.getlength(label)) for label in row_labels), default=0) + 2 * GAP
     # A heading wider than its picture is broken at spaces rather than run into its neighbour.
     headings = [_wrap(column, font, width) for column in columns]
-    top = line * max(len(heading) for heading in headings) + GAP
+    top = GAP + (line * max(len(heading) for heading in headings) if any(columns) else 0)
     sheet = Image.new(
         "RGB", (margin + len(columns) * (width + GAP), top + len(rows) * (height + GAP)), PAPER
     )
