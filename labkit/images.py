@@ -162,7 +162,7 @@ def decode_image(data: bytes | BinaryIO, name: str) -> np.ndarray:
         raise InputError(
             f"{name}: Pillow mode {picture.mode} is not supported", "save it as 8-bit RGB"
         )
-    return np.asarray(picture.convert("RGB"))
+    return np.array(picture.convert("RGB"))  # a copy: Pillow's own memory is read-only
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:

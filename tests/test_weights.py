@@ -72,6 +72,12 @@ def test_the_authors_layout_loads(model, tmp_path, prefix: str) -> None:
         assert torch.equal(ours, theirs)
 
 
+def test_a_release_file_loads_wherever_weights_are_asked_for(model, tmp_path) -> None:
+    torch.save(authors_state(model), tmp_path / "authors.pth")
+    again = load_generator(tmp_path / "authors.pth")
+    assert torch.equal(next(again.parameters()), next(model.parameters()))
+
+
 def test_the_authors_own_file_has_exactly_these_keys(shared) -> None:
     state = torch.load(shared / "golden" / "gmcnn_cnum4_authors.pth", weights_only=True)
     assert list(state) == authors_keys()

@@ -30,6 +30,8 @@ from labkit.nn.generator import COLUMN_DECODERS, GMCNN, GeneratorConfig
 
 PACKAGED = Path(__file__).parent.parent / "weights"
 _FORMAT = "labkit-generator-1"
+_REMEDY = "use a file written by `labkit train`, or a packaged name"
+RELEASE_SUFFIXES = (".pth", ".pt")
 
 
 def packaged_names() -> list[str]:
@@ -94,11 +96,9 @@ def read_metadata(weights: str | os.PathLike[str]) -> dict[str, str]:
         with safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
     except (safetensors.SafetensorError, struct.error, OSError) as error:
-        raise InputError(
-            f"{path}: not a readable safetensors file ({error})", _hint(path)
-        ) from None
+        raise InputError(f"{path}: not a readable safetensors file ({error})", _REMEDY) from None
     if metadata.get("format") != _FORMAT:
-        raise InputError(f"{path}: holds no generator of this package", _hint(path))
+        raise InputError(f"{path}: holds no generator of this package", _REMEDY)
     return metadata
 
 
@@ -106,13 +106,16 @@ def load_generator(weights: str | os.PathLike[str], *, device: torch.device | st
     """A trained generator in evaluation mode, float32.
 
     Args:
-        weights: a packaged name (`packaged_names`), a safetensors file, or a training run's folder.
+        weights: a packaged name (`packaged_names`), a safetensors file, a training run's folder, or a
+            .pth file in the layout of the authors' release.
 
     Raises:
         InputError: missing or damaged file, or tensors that do not fit the file's own
         configuration.
     """
     path = weights_path(weights)
+    if path.suffix in RELEASE_SUFFIXES:
+        return load_authors(path).to(device)
     metadata = read_metadata(path)
     try:
         config = GeneratorConfig(**json.loads(metadata["config"]))
@@ -208,9 +211,3 @@ def _first(what: str, names: list[str]) -> str:
         return ""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f"{what}: {', '.join(names[:3])}{more}, "
-
-
-def _hint(path: Path) -> str:
-    if path.suffix in (".pth", ".pt", ".bin"):
-        return "a release file of the authors loads with labkit.nn.weights.load_authors"
-    return "use a file written by `labkit train` or a packaged name"
