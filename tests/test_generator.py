@@ -133,7 +133,8 @@ def test_every_parameter_receives_a_gradient() -> None:
 def test_receptive_field_equals_the_support_of_a_gradient(
     kernel: int, dilations: list[int]
 ) -> None:
-    # One-dimensional convolutions of ones, with the encoder's strides: every pixel in reach contributes.
+    # One-dimensional convolutions of ones, with the encoder's strides: every pixel in reach
+    # contributes.
     field = receptive_field(kernel, tuple(dilations))
     side = field + 8
     x = torch.zeros(1, 1, 4 * side, dtype=torch.float64, requires_grad=True)

@@ -1,4 +1,4 @@
-"""Images at the edges: exact round trips, clear refusals, and writes that never leave half a file."""
+"""Images at the edges: exact round trips, clear refusals, no half-written file."""
 
 from __future__ import annotations
 

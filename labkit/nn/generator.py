@@ -32,8 +32,8 @@ Initialisation = Literal["normal", "he"]
 SMALLEST_SIDE = 32  # a quarter-resolution feature map then has 8 pixels to work with
 DOWNSAMPLING = 4  # two stride-2 convolutions
 RELEASED_STD = 0.02
-# For z ~ N(0, 1), E[ELU(z)²] = ½ + e²Φ(−2) − 2√e Φ(−1) + ½ = 0.645: a layer with weights of variance
-# gain / fan-in hands on features of the variance that it received.
+# For z ~ N(0, 1), E[ELU(z)²] = ½ + e²Φ(−2) − 2√e Φ(−1) + ½ = 0.645: a layer with weights of
+# variance gain / fan-in hands on features of the variance that it received.
 ELU_GAIN = 1.0 / 0.6449
 
 
@@ -46,9 +46,9 @@ class GeneratorConfig:
         kernels: one column for each; a subset of (7, 5, 3) in any order.
         dilations: of the bottleneck's dilated convolutions, first to last; may be empty.
         padding: "reflect" as the PyTorch release, "zeros" as the TensorFlow one, or "replicate".
-        initialisation: "normal" draws weights from N(0, 0.02²) as the release; "he" keeps the scale of
-            features through the depth (He et al. 2015, with ELU's gain), which trains faster without
-            normalisation layers.
+        initialisation: "normal" draws weights from N(0, 0.02²) as the release; "he" keeps the scale
+            of features through the depth (He et al. 2015, with ELU's gain), which trains faster
+            without normalisation layers.
     """
 
     width: int = 32
@@ -182,7 +182,8 @@ class GMCNN(nn.Module):
         last = self.decoder[-1].conv
         for conv in self.convolutions():
             std = RELEASED_STD
-            # The last layer stays small: a prediction beyond ±1 is clamped and receives no gradient.
+            # The last layer stays small: a prediction beyond ±1 is clamped and receives no
+            # gradient.
             if self.config.initialisation == "he" and conv is not last:
                 fan_in = conv.weight[0].numel()
                 std = (ELU_GAIN / fan_in) ** 0.5

@@ -106,8 +106,8 @@ def load_generator(weights: str | os.PathLike[str], *, device: torch.device | st
     """A trained generator in evaluation mode, float32.
 
     Args:
-        weights: a packaged name (`packaged_names`), a safetensors file, a training run's folder, or a
-            .pth file in the layout of the authors' release.
+        weights: a packaged name (`packaged_names`), a safetensors file, a training run's folder, or
+            a .pth file in the layout of the authors' release.
 
     Raises:
         InputError: missing or damaged file, or tensors that do not fit the file's own
