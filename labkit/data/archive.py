@@ -1,20 +1,19 @@
 """Files in folders and tar shards, listed and read in one way.
 
-A tar file is indexed once, by the offset and length of its members; a member is then read by opening the
-archive, seeking and reading. No handle is kept, so that entries can be pickled and used in any worker
-process, forked or spawned, and an archive is never held in memory. Nothing is ever extracted; even so, an
-archive whose members point outside of it is refused, for it was not made in good faith.
+A tar file is indexed once, by the offset and length of its members; a member is then read by
+opening the archive, seeking and reading. No handle is kept, so that entries can be pickled and used
+in any worker process, forked or spawned, and an archive is never held in memory. Nothing is ever
+extracted; even so, an archive whose members point outside of it is refused, for it was not made in
+good faith.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import tarfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 from labkit.errors import InputError
 
@@ -47,19 +46,6 @@ class Entry:
         """The name without its folders."""
         return PurePosixPath(self.name).name
 
-    def open(self) -> BinaryIO:
-        """A binary, seekable file of this entry's bytes alone.
-
-        Raises:
-            InputError: the file has gone, was cut short, or cannot be read.
-        """
-        if self.offset is not None:
-            return io.BytesIO(self.read())
-        try:
-            return open(self.container, "rb")
-        except OSError as error:
-            raise InputError(f"{self}: cannot be read ({error.strerror})") from None
-
     def read(self, most: int | None = None) -> bytes:
         """The first `most` bytes, or all of them.
 
@@ -85,8 +71,8 @@ def list_files(
 ) -> list[Entry]:
     """The files in a folder (at any depth) or tar file, or in several, sorted by name within each.
 
-    A folder that holds no such file itself but holds ``.tar`` files is read as a set of shards. Hidden
-    files are passed over.
+    A folder that holds no such file itself but holds ``.tar`` files is read as a set of shards.
+    Hidden files are passed over.
 
     Args:
         path: a folder, a ``.tar`` file, or a sequence of them.
@@ -182,10 +168,11 @@ def _refuse_unsafe(path: Path, member: tarfile.TarInfo) -> None:
 def _refuse_truncated(path: Path, end: int) -> None:
     """Raise unless a block of zeros follows the last member, as in every complete tar file.
 
-    `tarfile` takes an archive that breaks off between two members, or is damaged there, for a whole one.
+    `tarfile` takes an archive that breaks off or is damaged between two members for a whole one.
     """
     with open(path, "rb") as file:
-        file.seek(max(end - _BLOCK, 0))
-        tail = file.read(2 * _BLOCK)
-    if bytes(_BLOCK) not in (tail[:_BLOCK], tail[_BLOCK:]):
-        raise InputError(f"{path}: a truncated or damaged tar file", "copy or download it again")
+        file.seek(end)
+        if file.read(_BLOCK) != bytes(_BLOCK):
+            raise InputError(
+                f"{path}: a truncated or damaged tar file", "copy or download it again"
+            )

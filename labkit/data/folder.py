@@ -1,7 +1,7 @@
 """A user's own photographs, in folders or tar shards, as square pictures of one size.
 
-Which side of the 95/5 split a file falls on follows from a hash of its name alone: files that are added,
-removed or moved to another folder change nothing for the others.
+Which side of the 95/5 split a file falls on follows from a hash of its name alone: files that are
+added, removed or moved to another folder change nothing for the others.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _IN_FLIGHT = 64  # pictures decoded ahead of the one that is stored
 class ImageFolder:
     """Photographs of any size from folders and tar files, cut to squares.
 
-    The shortest side is brought to `size` by Lanczos filtering and the centre is kept. When the set is
-    opened, only the header of each file is read; a file that turns out to be damaged when it is decoded
-    is named in `rejected` and warned of, and the next usable one takes its place. `scan` decodes every
-    file beforehand, and so does `cache=True`; what they find is left out of the set.
+    The shortest side is brought to `size` by Lanczos filtering and the centre is kept. When the set
+    is opened, only the header of each file is read; a file that turns out to be damaged when it is
+    decoded is named in `rejected` and warned of, and the next usable one takes its place. `scan`
+    decodes every file beforehand, and so does `cache=True`; what they find is left out of the set.
 
-    In worker processes, each has its own copy of `rejected`. The cache is shared with workers that are
-    forked; workers that are spawned each receive a copy.
+    In worker processes, each has its own copy of `rejected`. The cache is shared with workers that
+    are forked; workers that are spawned each receive a copy.
 
     Args:
         path: a folder (searched at any depth), a ``.tar`` file, or several of them.
@@ -53,8 +53,8 @@ class ImageFolder:
         rejected: (name, reason) of each file that was left out.
 
     Raises:
-        InputError: nothing there to read or nothing usable, an empty side of the split, or a cache that
-            would take more than half of the free memory.
+        InputError: nothing there to read or nothing usable, an empty side of the split, or a cache
+            that would take more than half of the free memory.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class ImageFolder:
         self._entries = [entry for entry in everything if self._is_ours(entry)]
         if not self._entries:
             raise InputError(
-                f"{self._where}: none of the {len(everything)} pictures falls into the split {split!r}",
+                f"{self._where}: none of the {len(everything)} pictures falls into split {split!r}",
                 "use more pictures, or name a folder of its own for each split",
             )
         with ThreadPoolExecutor(self._workers) as pool:
@@ -158,8 +158,9 @@ class ImageFolder:
         self._entries = [
             entry for entry, problem in zip(self._entries, problems, strict=True) if problem is None
         ]
-        known = set(self.rejected)
-        self.rejected += [item for item in bad if item not in known]
+        known = set(self.rejected)  # by `batch`, before a scan
+        bad = [item for item in bad if item not in known]
+        self.rejected += bad
         if not self._entries:
             name, problem = self.rejected[0]
             raise InputError(

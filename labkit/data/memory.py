@@ -9,7 +9,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_memory() -> int | None:
-    """Bytes that can be taken without swapping, within the limit of a container; None if unknown."""
+    """Bytes that can be taken without swapping, within a container's limit; None if unknown."""
     amounts = [amount for amount in (_from_meminfo(), _from_cgroup()) if amount is not None]
     if amounts:
         return min(amounts)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from labkit.errors import InputError
-from labkit.masks.ratio import BINS
+from labkit.masks.ratio import check_bin
 from labkit.masks.shape import check_fraction_range, check_whole, check_whole_range
 
 MaskKind = Literal["rectangle", "free-form", "irregular", "files", "mixed"]
@@ -16,18 +17,19 @@ MaskKind = Literal["rectangle", "free-form", "irregular", "files", "mixed"]
 class MaskConfig:
     """How holes are drawn.
 
-    Every value is a number, a text or a tuple of them, so that `dataclasses.asdict` goes to JSON and
-    `MaskConfig(**json)` comes back equal. Settings of other kinds than the chosen one are ignored.
+    Every value is a number, a text or a tuple of them, so that `dataclasses.asdict` goes to JSON
+    and `MaskConfig(**json)` comes back equal. Settings of other kinds than the chosen one are
+    ignored.
 
     Attributes:
-        kind: "rectangle", "free-form", "irregular", "files" (drawn from `path`), or "mixed", which draws
-            one of the first three for each mask.
+        kind: "rectangle", "free-form", "irregular", "files" (drawn from `path`), or "mixed", which
+            draws one of the first three for each mask.
         path: folders and tar files of masks; only for, and required by, "files".
         invert: the files have the opposite polarity, white = known.
         side, margin, jitter: of rectangles, in pixels; see `labkit.masks.rectangle`.
         strokes, turns, width: of free-form strokes; see `labkit.masks.free_form`.
-        bin, border: of irregular masks; see `labkit.masks.irregular`. With files, `bin` keeps to masks
-            whose hole ratio lies in that bin.
+        bin, border: of irregular masks; see `labkit.masks.irregular`. With files, `bin` keeps to
+            masks whose hole ratio lies in that bin.
     """
 
     kind: MaskKind = "mixed"
@@ -52,12 +54,11 @@ class MaskConfig:
             raise InputError(
                 f"{self.kind} masks take no path ({self.path})", "use kind 'files' to read masks"
             )
-        paths = self.path if isinstance(self.path, (tuple, list)) else (self.path,)
-        if self.path is not None and not all(isinstance(path, str) for path in paths):
-            raise InputError(f"mask path {self.path!r} must be a text, or several")
-        # From JSON, tuples come as lists, which neither hash nor compare equal.
-        if isinstance(self.path, list):
-            object.__setattr__(self, "path", tuple(self.path))
+        # JSON has lists for tuples, which neither hash nor compare equal, and no paths.
+        if isinstance(self.path, (tuple, list)):
+            object.__setattr__(self, "path", tuple(os.fspath(path) for path in self.path))
+        elif self.path is not None:
+            object.__setattr__(self, "path", os.fspath(self.path))
         if self.side is not None:
             object.__setattr__(self, "side", check_whole_range("side", self.side, 1))
         object.__setattr__(self, "strokes", check_whole_range("strokes", self.strokes, 1))
@@ -65,8 +66,8 @@ class MaskConfig:
         object.__setattr__(self, "width", check_fraction_range("width", self.width))
         check_whole("margin", self.margin, 0)
         check_whole("jitter", self.jitter, 0)
-        if self.bin is not None and check_whole("bin", self.bin, 0) >= len(BINS):
-            raise InputError(f"bin {self.bin} does not exist", f"choose 0 to {len(BINS) - 1}")
+        if self.bin is not None:
+            check_bin(self.bin)
         for name in ("invert", "border"):
             value = getattr(self, name)
             if not isinstance(value, bool) and not (name == "border" and value is None):

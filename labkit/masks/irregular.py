@@ -1,16 +1,16 @@
 """Irregular holes in the manner of NVIDIA's mask set, with the hole ratio drawn from its six bins.
 
 Source: Liu et al., "Image Inpainting for Irregular Holes Using Partial Convolutions" (ECCV 2018,
-arXiv 1804.07723), section 4.1: masks from occlusions between video frames, dilated, sorted by hole ratio
-into (0.01, 0.1], (0.1, 0.2], …, (0.5, 0.6], one half of each bin keeping 50 of 512 pixels clear along
-the border.
+arXiv 1804.07723), section 4.1: masks from occlusions between video frames, dilated, sorted by hole
+ratio into (0.01, 0.1], (0.1, 0.2], …, (0.5, 0.6], one half of each bin keeping 50 of 512 pixels
+clear along the border.
 
-Each mask starts as a score for every pixel: how near it is to a contour, a line or a blob of smooth random
-fields, in units of a stroke's width that itself varies over the picture. The best-scoring pixels become
-the hole, exactly as many as the drawn ratio asks.
+Each mask starts as a score for every pixel: how near it is to a contour, a line or a blob of smooth
+random fields, in units of a stroke's width that itself varies over the picture. The best-scoring
+pixels become the hole, exactly as many as the drawn ratio asks.
 
-Deviations: NVIDIA's masks are found in videos; these are made from random fields. Occlusion edges are
-imitated (long contours, broken strokes, specks, square dilation), not reproduced.
+Deviations: NVIDIA's masks are found in videos; these are made from random fields. Occlusion edges
+are imitated (long contours, broken strokes, specks, square dilation), not reproduced.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from torch.nn import functional as F
 
 from labkit.errors import InputError
 from labkit.masks.draws import between, whole
-from labkit.masks.ratio import BINS
-from labkit.masks.shape import check_count, check_size, check_whole
+from labkit.masks.ratio import BINS, check_bin
+from labkit.masks.shape import check_count, check_size
 
 BORDER = (50, 512)  # pixels kept clear, of so many
 _SMALLEST_SIDE = 16
@@ -46,8 +46,8 @@ def irregular(
         n: how many.
         size: of the picture in pixels, one number or (height, width).
         bin: which of NVIDIA's bins holds the hole ratio, 0 … 5; None draws it for each mask.
-        border: False keeps 50/512 of each side clear along every edge; True lets the hole reach into
-            that frame and makes sure that it does; None draws it for each mask.
+        border: False keeps 50/512 of each side clear along every edge; True lets the hole reach
+            into that frame and makes sure that it does; None draws it for each mask.
         generator: source of randomness; the masks lie on its device.
 
     Returns:
@@ -57,8 +57,8 @@ def irregular(
         InputError: no such bin, or a picture too small for it.
     """
     n, (height, width) = check_count(n), check_size(size)
-    if bin is not None and not 0 <= check_whole("bin", bin, 0) < len(BINS):
-        raise InputError(f"bin {bin} does not exist", f"choose 0 to {len(BINS) - 1}")
+    if bin is not None:
+        check_bin(bin)
     if min(height, width) < _SMALLEST_SIDE:
         raise InputError(
             f"irregular masks of {height}×{width} pixels are too small",
@@ -81,7 +81,7 @@ def irregular(
     )
     hole = _best(score, count)
     away = reach & ~(hole & ~interior).flatten(1).any(1)
-    shift = _shifts(score, interior, generator)
+    shift = _shifts(torch.where(hole, score, -math.inf), interior, generator)
     for index in away.nonzero().flatten().tolist():
         hole[index] = hole[index].roll(shift[index].tolist(), (0, 1))
     return hole.float()[:, None]  # (n, 1, H, W)
@@ -119,8 +119,8 @@ def _best(score: Tensor, count: Tensor) -> Tensor:
 
 
 def _shifts(score: Tensor, interior: Tensor, generator: torch.Generator) -> Tensor:
-    """Cyclic shifts (rows, columns) that bring each mask's best pixel into the frame: int64 (n, 2)."""
-    n, height, width = score.shape
+    """Cyclic shifts (rows, columns) that bring the best pixel into the frame; int64 (n, 2)."""
+    n, _, width = score.shape
     frame = (~interior).nonzero()  # (F, 2)
     target = frame[whole(0, len(frame) - 1, (n,), generator)]
     best = score.flatten(1).argmax(1)
@@ -140,23 +140,22 @@ def _score(n: int, height: int, width: int, generator: torch.Generator) -> Tenso
     def one(low: float, high: float) -> Tensor:
         return between(low, high, (n, 1, 1), generator)
 
-    # Strokes swell and taper by this factor; their log width varies smoothly.
-    swell = (0.6 * field(0.08, 0.3)).exp()
-    patch = field(0.1, 0.3)  # where strokes gather, and where they are missing
-    coarse, fine, blob = field(0.1, 0.25), field(0.03, 0.08), field(0.02, 0.06)
-    score = -_contour_distance(coarse, side) / (0.03 * swell)
-    detail = -_contour_distance(fine, side) / (0.012 * swell) - one(0.0, 3.0)
-    specks = 2.0 * (blob - one(1.5, 3.0))
-    lines = -_line_distance(n, height, width, generator) / (0.02 * swell) - one(-0.5, 2.5)
-    score = torch.maximum(torch.maximum(score, detail), torch.maximum(specks, lines))
-    score = score + one(0.5, 2.0) * patch
-    return _dilate(score, between(0.0, 0.022, (n,), generator), side)
+    # Strokes swell and taper by this factor; its logarithm varies smoothly.
+    swell = (0.5 * field(0.1, 0.4)).exp()
+    patch = field(0.15, 0.5)  # where strokes gather, and where they are missing
+    coarse, fine, blob = field(0.1, 0.4), field(0.03, 0.08), field(0.02, 0.06)
+    contour = -_contour_distance(coarse, side) / (0.03 * swell)
+    detail = -_contour_distance(fine, side) / (0.01 * swell) - one(0.0, 2.5)
+    specks = blob - one(2.5, 4.5)
+    lines = -_line_distance(n, height, width, generator) / (0.02 * swell) - one(0.0, 2.0)
+    score = torch.stack([contour, detail, specks, lines]).amax(0) + one(0.2, 1.2) * patch
+    return _dilate(score, between(0.004, 0.022, (n,), generator), side)
 
 
 def _smooth_field(
     n: int, height: int, width: int, low: float, high: float, generator: torch.Generator
 ) -> Tensor:
-    """Gaussian noise of unit variance, smooth over a length drawn in [low, high] of the shorter side.
+    """Gaussian noise of unit variance, smooth over a length drawn in [low, high] of the side.
 
     White noise filtered by a Gaussian in the frequency domain: cyclic, and as cheap for a long
     length as for a short one.
@@ -175,7 +174,7 @@ def _smooth_field(
 
 
 def _contour_distance(field: Tensor, side: int) -> Tensor:
-    """Distance to the field's zero contour, to first order |f| / |∇f|, as a fraction of the side."""
+    """Distance to the zero contour, to first order |f| / |∇f|, as a fraction of the side."""
     dy = (field.roll(-1, 1) - field.roll(1, 1)) * side / 2
     dx = (field.roll(-1, 2) - field.roll(1, 2)) * side / 2
     return field.abs() / (dx.square() + dy.square() + 1e-6).sqrt()
@@ -193,7 +192,7 @@ def _line_distance(n: int, height: int, width: int, generator: torch.Generator) 
 
 
 def _dilate(score: Tensor, reach: Tensor, side: int) -> Tensor:
-    """Grey dilation by a square, cyclic; `reach` (n,) is half its side as a fraction of the picture's."""
+    """Cyclic grey dilation by a square; `reach` (n,): half its side as a fraction of `side`."""
     radius = (reach * side).round().long().tolist()
     result = score.clone()
     for index, pixels in enumerate(radius):

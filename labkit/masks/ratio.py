@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from labkit.errors import InputError
+from labkit.masks.shape import check_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,6 +48,17 @@ def hole_ratio(mask: Tensor | np.ndarray) -> np.ndarray:
     if not isinstance(count, (np.ndarray, np.generic)):
         count = count.cpu().numpy()
     return np.asarray(np.asarray(count, dtype=np.float64) / (height * width))
+
+
+def check_bin(bin: object) -> int:
+    """`bin` as an index of `BINS`.
+
+    Raises:
+        InputError: no such bin.
+    """
+    if check_whole("bin", bin, 0) >= len(BINS):
+        raise InputError(f"bin {bin} does not exist", f"choose 0 to {len(BINS) - 1}")
+    return int(bin)
 
 
 def bin_index(ratio: float | np.ndarray) -> np.ndarray:

@@ -8,9 +8,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from labkit.masks.collection import MaskFiles
 from labkit.masks.config import MaskConfig
 from labkit.masks.draws import whole
-from labkit.masks.files import MaskFiles
 from labkit.masks.free_form import free_form
 from labkit.masks.irregular import irregular
 from labkit.masks.rectangle import rectangle

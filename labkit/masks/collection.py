@@ -1,0 +1,178 @@
+"""A set of mask files to draw from: a folder or tar shards, decoded as they are drawn."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from labkit.data.archive import Entry, PathLike, list_files
+from labkit.errors import InputError
+from labkit.masks.files import PolarityWarning, decode_mask
+from labkit.masks.ratio import BINS, bin_index, check_bin, hole_ratio
+from labkit.masks.shape import check_count, check_size
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif")
+
+
+class MaskFiles:
+    """The masks of a folder or tar file, to draw from.
+
+    Files are decoded when first drawn, brought to the size asked for by nearest pixels, and kept
+    with eight pixels to a byte: two thousand masks of 256×256 take 16 MB. A file that cannot be
+    used (damaged, all known, all missing) is named in `rejected`, warned of once, and the next one
+    takes its place.
+
+    Args:
+        path: a folder, a ``.tar`` file, or several of them.
+        size: default for the methods' `size`: in pixels, one number or (height, width).
+        invert: the files have the opposite polarity, white = known.
+
+    Raises:
+        InputError: nothing there to read.
+    """
+
+    def __init__(
+        self,
+        path: PathLike | Sequence[PathLike],
+        size: int | Sequence[int] | None = None,
+        *,
+        invert: bool = False,
+    ) -> None:
+        self.size = None if size is None else check_size(size)
+        self.invert = invert
+        self.rejected: list[tuple[str, str]] = []
+        self._entries = list_files(path, SUFFIXES)
+        self._packed: dict[tuple[int, int], dict[int, np.ndarray | None]] = {}
+        self._ratios: dict[tuple[int, int], np.ndarray] = {}
+        self._warned_of_polarity = False
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def names(self) -> list[str]:
+        return [entry.name for entry in self._entries]
+
+    def mask(self, index: int, size: int | Sequence[int] | None = None) -> np.ndarray:
+        """Mask number `index`, or the next usable one: bool (H, W), True = missing.
+
+        Raises:
+            InputError: no file can be used.
+        """
+        wanted = self._size(size)
+        for step in range(len(self)):
+            mask = self._load((index + step) % len(self), wanted)
+            if mask is not None:
+                return mask
+        name, reason = self.rejected[-1]
+        raise InputError(f"none of the {len(self)} mask files can be used; {name}: {reason}")
+
+    def ratios(self, size: int | Sequence[int] | None = None) -> np.ndarray:
+        """Hole ratio of every file at that size: float64 (N,), NaN for files that cannot be used.
+
+        Decodes every file the first time.
+        """
+        wanted = self._size(size)
+        if wanted not in self._ratios:
+            masks = (self._load(index, wanted) for index in range(len(self)))
+            self._ratios[wanted] = np.array(
+                [np.nan if mask is None else float(hole_ratio(mask)) for mask in masks]
+            )
+        return self._ratios[wanted]
+
+    def bins(self, size: int | Sequence[int] | None = None) -> np.ndarray:
+        """Which of `BINS` holds each file: int64 (N,), -1 outside of all and for unusable files."""
+        return bin_index(np.nan_to_num(self.ratios(size), nan=0.0))
+
+    def sample(
+        self,
+        n: int,
+        size: int | Sequence[int] | None,
+        generator: torch.Generator,
+        *,
+        bin: int | None = None,
+    ) -> Tensor:
+        """`n` masks drawn with replacement, each flipped and turned at random.
+
+        A mask that is not square is turned by half turns only.
+
+        Args:
+            size: None for the size given at construction.
+            generator: source of randomness; the masks lie on its device.
+            bin: only masks whose hole ratio at this size lies in that bin.
+
+        Returns:
+            float32 (n, 1, H, W) in {0, 1}, 1 = missing.
+
+        Raises:
+            InputError: no mask in that bin, or no usable mask at all.
+        """
+        import torch
+
+        n, wanted = check_count(n), self._size(size)
+        pool = np.arange(len(self))
+        if bin is not None:
+            pool = np.flatnonzero(self.bins(wanted) == check_bin(bin))
+        if not len(pool):
+            low, high = BINS[bin]
+            raise InputError(f"no mask file has a hole ratio in ({low}, {high}]", "use another bin")
+        uniform = torch.rand(n, 3, generator=generator, device=generator.device).tolist()
+        masks = []
+        for chosen, turn, flip in uniform:
+            mask = self.mask(int(pool[int(chosen * len(pool))]), wanted)
+            step = 1 if wanted[0] == wanted[1] else 2
+            mask = np.rot90(mask, step * int(turn * 4 / step))
+            masks.append(mask[:, ::-1] if flip < 0.5 else mask)
+        stacked = torch.from_numpy(np.stack(masks)[:, None])  # (n, 1, H, W)
+        return stacked.to(generator.device).float()
+
+    def _size(self, size: int | Sequence[int] | None) -> tuple[int, int]:
+        if size is not None:
+            return check_size(size)
+        if self.size is None:
+            raise InputError("no mask size was given", "name one in pixels")
+        return self.size
+
+    def _load(self, index: int, size: tuple[int, int]) -> np.ndarray | None:
+        """bool (H, W), or None for a file that cannot be used."""
+        known = self._packed.setdefault(size, {})
+        if index not in known:
+            known[index] = self._decode(self._entries[index], size)
+        packed = known[index]
+        if packed is None:
+            return None
+        pixels = size[0] * size[1]
+        return np.unpackbits(packed, count=pixels).reshape(size).view(bool)
+
+    def _decode(self, entry: Entry, size: tuple[int, int]) -> np.ndarray | None:
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", PolarityWarning)
+                mask = decode_mask(
+                    entry.read(), str(entry), size=size, invert=self.invert, resize=True
+                )
+            if not mask.any():
+                raise InputError(f"{entry}: no pixel is missing")
+        except InputError as error:
+            self._reject(entry, error.problem)
+            return None
+        # A whole set of the wrong polarity is told of once, not once a file.
+        for warning in caught:
+            if issubclass(warning.category, PolarityWarning) and self._warned_of_polarity:
+                continue
+            self._warned_of_polarity |= issubclass(warning.category, PolarityWarning)
+            warnings.warn(warning.message, stacklevel=4)
+        return np.packbits(mask)
+
+    def _reject(self, entry: Entry, reason: str) -> None:
+        if any(known == entry.name for known, _ in self.rejected):  # at another size
+            return
+        self.rejected.append((entry.name, reason))
+        warnings.warn(f"mask left out: {reason}", stacklevel=5)
