@@ -117,6 +117,17 @@ def test_each_picture_of_a_batch_is_treated_alone() -> None:
             torch.testing.assert_close(alone, together[i : i + 1], atol=1e-6, rtol=0)
 
 
+def test_a_prediction_out_of_range_is_clamped_in_evaluation_and_returns_in_training() -> None:
+    image, mask = picture(32, 32)
+    model = GMCNN(TINY)
+    with torch.no_grad():
+        model.decoder[-1].conv.bias.fill_(3.0)
+        assert model.eval()(image, mask).max() == 1
+    loss = (model.train()(image, mask) - image).abs().mean()
+    loss.backward()
+    assert (model.decoder[-1].conv.bias.grad > 0).all()  # a step of descent lowers the prediction
+
+
 def test_every_parameter_receives_a_gradient() -> None:
     image, mask = picture(64, 64)
     model = GMCNN(GeneratorConfig(width=4, initialisation="he"))
@@ -177,7 +188,7 @@ def test_the_gain_of_elu_by_sampling() -> None:
     assert 1 / F.elu(z).square().mean().item() == pytest.approx(ELU_GAIN, rel=2e-3)
 
 
-def test_he_initialisation_keeps_the_scale_and_leaves_the_clamp_free() -> None:
+def test_he_initialisation_keeps_the_scale_and_begins_near_grey() -> None:
     image, mask = picture(64, 64, batch=2)
     model = GMCNN(GeneratorConfig(width=8, initialisation="he")).eval()
     with torch.no_grad():

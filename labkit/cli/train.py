@@ -28,6 +28,7 @@ DEFAULTS: dict[str, Any] = {
     "generator.padding": "reflect",
     "generator.initialisation": "normal",
     "reconstruction.form": "release",
+    "reconstruction.known": 1.2,
     "reconstruction.confidence.kernel": "gaussian",
     "steps": 10_000,
     "batch": 16,
@@ -142,6 +143,13 @@ def train(
     loss: Annotated[
         str | None, _option(help="release, paper or keras.", setting="reconstruction.form")
     ] = None,
+    known_weight: Annotated[
+        float | None,
+        _option(
+            help="Weight of the known pixels in the release's loss, beside the hole's 1.4.",
+            setting="reconstruction.known",
+        ),
+    ] = None,
     confidence: Annotated[
         str | None,
         _option(
@@ -229,6 +237,7 @@ def train(
         "generator.padding": padding,
         "generator.initialisation": initialisation,
         "reconstruction.form": loss,
+        "reconstruction.known": known_weight,
         "steps": steps,
         "batch": batch,
         "learning_rate": lr,

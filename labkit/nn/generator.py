@@ -11,6 +11,8 @@ Deviations:
     * Any height and width from 32 up. The release accepts multiples of 4 with sides of at least
       193. Here an image is reflected to a multiple of 4 and the prediction is cropped back, and
       reflection inside the network may exceed the feature map (`labkit.nn.layers`).
+    * The prediction is clamped to [-1, 1] outside training only. A clamped value has no gradient: in
+      the release, where training clamps too, a prediction that has once left the range stays out.
     * `padding="zeros"` (the TensorFlow release's choice) and He initialisation are options.
 """
 
@@ -155,7 +157,8 @@ class GMCNN(nn.Module):
         generator: source of the initial weights' randomness; None seeds a fresh one with 0.
 
     Shapes: image (B, 3, H, W) in [-1, 1], mask (B, 1, H, W) in {0, 1} with 1 = missing, H and W at
-    least 32 → (B, 3, H, W) in [-1, 1]. Compose with `labkit.images.compose`.
+    least 32 → (B, 3, H, W), in [-1, 1] in evaluation mode and unbounded in training mode. Compose
+    with `labkit.images.compose`.
 
     Raises:
         InputError: shapes that do not fit; outside training also NaN or out-of-range values.
@@ -210,8 +213,8 @@ class GMCNN(nn.Module):
         image = pad(image, 0, bottom, 0, right, "reflect")
         mask = pad(mask, 0, bottom, 0, right, "reflect")
         features = torch.cat(self.features(image, mask), dim=1)  # (B, 7c, H, W)
-        prediction = self.decoder(features).clamp(-1.0, 1.0)  # (B, 3, H, W)
-        return prediction[..., :height, :width]
+        prediction = self.decoder(features)[..., :height, :width]  # (B, 3, H, W)
+        return prediction if self.training else prediction.clamp(-1.0, 1.0)
 
     def _check(self, image: Tensor, mask: Tensor) -> None:
         if image.ndim != 4 or image.shape[1] != 3:
