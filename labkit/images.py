@@ -117,7 +117,7 @@ def compose(image: Tensor, prediction: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask > 0.5, prediction.to(image.dtype), image)  # (B, 3, H, W)
 
 
-def decode_image(data: bytes | BinaryIO, name: str) -> np.ndarray:
+def decode_image(data: bytes, name: str) -> np.ndarray:
     """Decode one picture to uint8 (H, W, 3), RGB, upright.
 
     EXIF orientation is applied; grey, palette and CMYK pictures become RGB; an opaque alpha channel
@@ -125,14 +125,17 @@ def decode_image(data: bytes | BinaryIO, name: str) -> np.ndarray:
     it into 8-bit RGB would silently invent or lose values.
 
     Args:
-        data: the file's bytes, or an open binary file.
+        data: the file's bytes.
         name: what to call it in an error.
 
     Raises:
         InputError: not a picture, truncated, transparent, or wider than 8 bits.
     """
+    if _is_sixteen_bit_png(data):
+        # Pillow opens a 16-bit RGB PNG as 8-bit RGB without a word.
+        raise InputError(f"{name}: 16 bits a channel", "save it as 8-bit RGB")
     try:
-        with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as picture:
+        with Image.open(io.BytesIO(data)) as picture:
             picture.load()
             picture = ImageOps.exif_transpose(picture)
     except UnidentifiedImageError:
@@ -176,9 +179,6 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    if _is_sixteen_bit_png(data):
-        # Pillow opens a 16-bit RGB PNG as 8-bit RGB without a word.
-        raise InputError(f"{path}: 16 bits a channel", "save it as 8-bit RGB")
     return decode_image(data, str(path))
 
 

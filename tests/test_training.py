@@ -55,7 +55,14 @@ def losses(run: Path) -> list[tuple[int, float]]:
 
 
 def test_training_lowers_the_loss_and_leaves_a_complete_folder(tmp_path) -> None:
-    config = dataclasses.replace(SMALL, steps=60, batch=4, validate_every=30, checkpoint_every=60)
+    config = dataclasses.replace(
+        SMALL,
+        generator=GeneratorConfig(width=4, initialisation="he"),
+        steps=60,
+        batch=8,
+        validate_every=30,
+        checkpoint_every=60,
+    )
     path = train(config, tmp_path / "run", hardware=CPU, progress=False)
     assert path == tmp_path / "run" / "generator.safetensors"
     values = [loss for _, loss in losses(tmp_path / "run")]
