@@ -20,12 +20,13 @@ from labkit.data.batches import Augmentation, BatchesByStep
 from labkit.data.faces import RenderedFaces
 from labkit.errors import InputError
 from labkit.masks import MaskConfig
-from labkit.nn.generator import GeneratorConfig
+from labkit.nn.generator import GMCNN, GeneratorConfig
 from labkit.nn.weights import load_generator, read_metadata
 from labkit.training import trainer as trainer_module
 from labkit.training.checkpoint import RunFolder, read_metrics
 from labkit.training.config import DataConfig, TrainConfig
 from labkit.training.trainer import Hardware, train
+from labkit.training.validation import Validation
 
 CPU = Hardware(accelerator="cpu", workers=0)
 SMALL = TrainConfig(
@@ -58,25 +59,31 @@ def test_training_lowers_the_loss_and_leaves_a_complete_folder(tmp_path) -> None
     config = dataclasses.replace(
         SMALL,
         generator=GeneratorConfig(width=4, initialisation="he"),
-        steps=60,
+        steps=120,
         batch=8,
-        validate_every=30,
-        checkpoint_every=60,
+        learning_rate=3e-4,
+        validate_every=60,
+        checkpoint_every=120,
+        validation_images=16,
     )
+    untrained = GMCNN(config.generator, generator=torch.Generator().manual_seed(config.seed))
+    fixed = Validation(trainer_module.open_data(config.data)[1], config.data.masks, 16)
+    before = fixed.score(untrained, torch.device("cpu"))
     path = train(config, tmp_path / "run", hardware=CPU, progress=False)
     assert path == tmp_path / "run" / "generator.safetensors"
     values = [loss for _, loss in losses(tmp_path / "run")]
-    assert len(values) == 60
-    assert np.mean(values[-10:]) < 0.8 * np.mean(values[:10])
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["steps"] == 60
+    assert len(values) == 120
+    assert np.mean(values[-20:]) < 0.9 * np.mean(values[:20])
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["steps"] == 120
     scores = [r for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if "validation_psnr" in r]
-    assert [r["step"] for r in scores] == [30, 60]
+    assert [r["step"] for r in scores] == [60, 120]
+    assert scores[-1]["validation_psnr"] > before + 1  # dB
     assert sorted(p.name for p in (tmp_path / "run" / "samples").iterdir()) == [
-        "step-0000030.png",
         "step-0000060.png",
+        "step-0000120.png",
     ]
     assert list((tmp_path / "run").glob("events.out.tfevents.*"))
-    assert read_metadata(path)["steps"] == "60"
+    assert read_metadata(path)["steps"] == "120"
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path) -> None:
