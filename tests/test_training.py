@@ -146,7 +146,8 @@ def start_run(out: Path, *extra: str) -> subprocess.Popen:
         *("--checkpoint-every", "3", "--validate-every", "0", "--device", "cpu", "--workers", "1"),
         *extra,
     ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    # As many threads as this process: sums of floats depend on how many share them.
+    environment = os.environ | {"OMP_NUM_THREADS": "2"}
     return subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, text=True)
 
 
