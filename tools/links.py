@@ -3,10 +3,10 @@
 
     tools/links.py [--check]
 
-Rewrites, in place: in each chapter the Colab badge and the cell that installs the package; in the
-README the clone command, the test badge and the table of chapters (made from _toc.yml); in
-CITATION.cff the address. `--check` changes nothing, names the files that are out of step, and exits
-with 1 where there are any.
+Rewrites, in place: in each chapter the Colab badge, the cell that installs the package and clone
+commands in the prose; in the README the clone command, the test badge and the table of chapters
+(made from _toc.yml); in CITATION.cff the address. `--check` changes nothing, names the files that
+are out of step, and exits with 1 where there are any.
 """
 
 from __future__ import annotations
@@ -75,6 +75,12 @@ def install_lines(text: str, repository: Repository) -> str:
     return re.sub(r"(%cd )[^/\s]+(/book)", lambda m: m[1] + repository.name + m[2], text)
 
 
+def clone_lines(text: str, repository: Repository) -> str:
+    """The two lines of a shell block in prose that fetch the book and step into it."""
+    text = re.sub(r"(?m)^(git clone )\S+$", lambda m: m[1] + repository.url, text)
+    return re.sub(r"(?m)^(cd )\S+$", lambda m: m[1] + repository.name, text)
+
+
 def link_chapter(text: str, name: str, repository: Repository) -> str:
     """A notebook's JSON with its badge and install cell in step; other bytes as they were."""
     badge = BADGE.format(picture="_static/colab.svg", address=repository.colab(name))
@@ -82,7 +88,7 @@ def link_chapter(text: str, name: str, repository: Repository) -> str:
     for cell in notebook["cells"]:
         old = source(cell)
         if cell["cell_type"] == "markdown":
-            new = BADGE_FOUND.sub(lambda _: badge, old)
+            new = clone_lines(BADGE_FOUND.sub(lambda _: badge, old), repository)
         else:
             new = install_lines(old, repository)
         if new != old:
@@ -105,12 +111,10 @@ def chapter_table(root: Path, repository: Repository) -> str:
 
 
 def link_readme(text: str, root: Path, repository: Repository) -> str:
-    text = re.sub(r"(git clone )\S+", lambda m: m[1] + repository.url, text)
-    text = re.sub(r"(?m)^(cd )\S+$", lambda m: m[1] + repository.name, text)
     text = re.sub(
         r"https://github\.com/[^/\s]+/[^/\s]+(/actions/workflows/)",
         lambda m: repository.url + m[1],
-        text,
+        clone_lines(text, repository),
     )
     return TABLE_FOUND.sub(lambda _: chapter_table(root, repository), text)
 
