@@ -222,7 +222,7 @@ def draw_masks(
     fig, axes = _grid(holes, titles, columns, row_labels, dpi)
     colours = mpl.colors.ListedColormap(["#e4e2db", HOLE])
     for ax, hole in zip(axes, holes, strict=False):
-        ax.imshow(hole, cmap=colours, vmin=0, vmax=1)
+        ax.imshow(hole, cmap=colours, vmin=0, vmax=1, interpolation="nearest")
     return fig
 
 
@@ -251,7 +251,7 @@ def draw_maps(
     low, high = limits or (min(float(f.min()) for f in fields), max(float(f.max()) for f in fields))
     fig, axes = _grid(fields, titles, columns, row_labels, dpi, side=0.7)
     for ax, field in zip(axes, fields, strict=False):
-        shown = ax.imshow(field, cmap=HEAT, vmin=low, vmax=high)
+        shown = ax.imshow(field, cmap=HEAT, vmin=low, vmax=high, interpolation="nearest")
     with mpl.rc_context(STYLE):
         bar = fig.colorbar(shown, ax=axes, label=label, fraction=0.05, pad=0.02)
         bar.outline.set_visible(False)
