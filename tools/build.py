@@ -39,6 +39,10 @@ def main() -> None:
         shutil.rmtree(BUILD / stale, ignore_errors=True)
     BUILD.mkdir(exist_ok=True)
     config = write_config(execute)
+    print(
+        "Executing the chapters, then building the pages …" if execute else "Building the pages …"
+    )
+    sys.stdout.flush()
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(ROOT)]
     command += ["--config", str(config), "-n", "-W", "--keep-going", "-q"]
     done = subprocess.run(command, cwd=ROOT)

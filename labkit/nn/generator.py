@@ -11,8 +11,8 @@ Deviations:
     * Any height and width from 32 up. The release accepts multiples of 4 with sides of at least
       193. Here an image is reflected to a multiple of 4 and the prediction is cropped back, and
       reflection inside the network may exceed the feature map (`labkit.nn.layers`).
-    * The prediction is clamped to [-1, 1] outside training only. A clamped value has no gradient: in
-      the release, where training clamps too, a prediction that has once left the range stays out.
+    * The prediction is clamped to [-1, 1] outside training only. A clamped value has no gradient:
+      in the release, where training clamps too, a prediction once out of the range stays out.
     * `padding="zeros"` (the TensorFlow release's choice) and He initialisation are options.
 """
 
