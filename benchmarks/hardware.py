@@ -5,23 +5,14 @@ from __future__ import annotations
 import datetime
 import os
 import platform
-from pathlib import Path
-
-
-def cpu_model() -> str:
-    """The processor's name as the system gives it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def hardware() -> dict[str, object]:
     """Processor, cores, accelerator, versions and date, in values that JSON can hold."""
     import numpy
     import torch
+
+    from labkit.evaluation.report import cpu_model
 
     return {
         "cpu": cpu_model(),

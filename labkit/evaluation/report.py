@@ -43,7 +43,7 @@ def environment(
         "skimage": skimage.__version__,
         "opencv": cv2.__version__,
         "platform": platform.platform(),
-        "cpu": _cpu(),
+        "cpu": cpu_model(),
         "device": device,
         "seed": config.seed,
         "size": config.size,
@@ -120,7 +120,7 @@ def _write(path: Path, text: str) -> None:
     atomic_write(path, lambda file: file.write(text.encode()))
 
 
-def _cpu() -> str:
+def cpu_model() -> str:
     """The processor's name; `platform.processor` is empty on Linux."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():

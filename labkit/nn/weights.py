@@ -111,7 +111,7 @@ def load_generator(weights: str | os.PathLike[str], *, device: torch.device | st
 
     Raises:
         InputError: missing or damaged file, or tensors that do not fit the file's own
-        configuration.
+            configuration.
     """
     path = weights_path(weights)
     if path.suffix in RELEASE_SUFFIXES:

@@ -86,8 +86,7 @@ def train(
 
     Raises:
         InputError: a folder in use, another configuration, unusable data, a full disk, or a loss
-        that is
-            no longer finite. Whatever happens, the last checkpoint stays usable.
+            that is no longer finite. Whatever happens, the last checkpoint stays usable.
         KeyboardInterrupt: Ctrl-C or SIGTERM, after a checkpoint of the last complete step.
     """
     run = RunFolder(out)
@@ -204,7 +203,6 @@ class _Loop:
             desc=self.run.path.name,
             disable=not (show and self.fabric.is_global_zero),
         )
-        saved = self.step
         with _stoppable() as stopped, bar:
             stream = load_batches(
                 self.batches,
@@ -238,14 +236,11 @@ class _Loop:
                         last_logged = time.perf_counter()
                     if due or stopped.is_set():
                         self._save()
-                        saved = self.step
                     bar.update()
                     if stopped.is_set():
                         raise KeyboardInterrupt
             finally:
                 board.close()
-        if saved < self.step:
-            self._save()
         return self.run.weights
 
     def _train_step(self, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
