@@ -1,0 +1,263 @@
+"""Frozen features of a classification network: what perceptual losses compare images by.
+
+Sources: VGG (Simonyan and Zisserman 2015, arXiv 1409.1556) and SqueezeNet 1.1 (Iandola et al. 2016,
+arXiv 1602.07360), layers and ImageNet weights as torchvision has them. Wang et al. 2018 (arXiv
+1810.08771, section 3.3) take VGG19's conv3_2 and conv4_2, after their ReLU, for the ID-MRF term.
+
+Deviations from the authors' PyTorch release:
+    * Parameters are frozen and nothing runs beyond the last layer asked for. The release computes
+      gradients for every parameter of VGG19 and runs it to conv5_4.
+    * Input is normalised with ImageNet's mean and standard deviation, as the weights were trained.
+      The release subtracts the mean only; `normalise="mean-only"` does as much.
+    * ``random:<seed>``, VGG19 with He-initialised weights, needs no file. Random features tell
+      textures apart well enough to teach with, not to train with.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from http.client import HTTPException
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from labkit.errors import InputError
+from labkit.nn.state import UNREADABLE, read_tensors
+
+Normalisation = Literal["imagenet", "mean-only"]
+
+NETWORKS = ("vgg19", "vgg16", "squeezenet1_1")
+_MEAN = (0.485, 0.456, 0.406)
+_STD = (0.229, 0.224, 0.225)
+_OFFLINE = "give a local file as weights, or use random:<seed> for features that need none"
+
+
+class Features(nn.Module):
+    """Feature maps of an image, frozen; gradients flow to the image only.
+
+    Images in [-1, 1] are brought to what the network was trained on: x ↦ ((x + 1) / 2 − mean) / std
+    with ImageNet's statistics, or without the division for ``normalise="mean-only"``.
+
+    Args:
+        name: "vgg19", "vgg16", "squeezenet1_1", or "random:<seed>": VGG19's layers with weights
+            drawn from the seed by He's rule, biases 0.
+        layers: names from `feature_layers(name)`, in any order.
+        weights: a .pth or .safetensors file with keys ``features.N.…`` or ``N.…``; None takes
+            torchvision's ImageNet weights, downloaded on first use to torch.hub's cache.
+        normalise: "imagenet", or "mean-only" as the authors' PyTorch release.
+
+    Shapes: image (B, 3, H, W) → {layer: (B, C, h, w)} in the order of `layers`.
+
+    Raises:
+        InputError: an unknown network or layer, a file that does not fit, a failed download, an
+            image that is not (B, 3, H, W) or too small for the deepest layer.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        layers: Sequence[str],
+        *,
+        weights: str | os.PathLike[str] | None = None,
+        normalise: Normalisation = "imagenet",
+    ) -> None:
+        super().__init__()
+        if normalise not in get_args(Normalisation):
+            known = ", ".join(get_args(Normalisation))
+            raise InputError(f"normalisation {normalise!r} is unknown", f"one of {known}")
+        network, seed = _parse(name)
+        if seed is not None and weights is not None:
+            raise InputError(f"{name} draws its weights and takes no file", "name a network")
+        structure = _structure(network)
+        names = _layer_names(structure)
+        self.name, self.layers = name, _checked(layers, names, name)
+        depth = 1 + max(names.index(layer) for layer in self.layers)
+        self.names = tuple(names[:depth])
+        # The structure holds no numbers yet; what lies deeper is never given any.
+        self.body = structure[:depth].to_empty(device="cpu")
+        if seed is None:
+            state, origin = _pretrained(network) if weights is None else _from_file(weights)
+            _load(self.body, structure, state, origin)
+        else:
+            _he_initialise(self.body, torch.Generator().manual_seed(seed))
+        self._overwrite_what_is_not_asked_for()
+
+        mean, std = torch.tensor(_MEAN), torch.tensor(_STD)
+        if normalise == "mean-only":
+            std = torch.ones(3)
+        # ((x + 1) / 2 − mean) / std as one multiplication and one addition.
+        self.register_buffer("scale", (0.5 / std).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("shift", ((0.5 - mean) / std).view(1, 3, 1, 1), persistent=False)
+        self.smallest_side = _smallest_side(self.body)
+        self.requires_grad_(False)
+        self.eval()
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        self._check(image)
+        x = image.to(self.scale.dtype) * self.scale + self.shift  # (B, 3, H, W)
+        found = {}
+        for name, module in zip(self.names, self.body, strict=True):
+            x = module(x)  # (B, C, h, w)
+            if name in self.layers:
+                found[name] = x
+        return {layer: found[layer] for layer in self.layers}
+
+    def train(self, mode: bool = True) -> Features:
+        """Stays in evaluation mode, whatever the model around it does."""
+        return super().train(False)
+
+    def extra_repr(self) -> str:
+        return f"{self.name!r}, layers={self.layers}"
+
+    def _overwrite_what_is_not_asked_for(self) -> None:
+        """torchvision's ReLUs work in place, which would destroy a convolution's output."""
+        before = (None, *self.names)
+        for previous, module in zip(before, self.body, strict=False):
+            if isinstance(module, nn.ReLU):
+                module.inplace = previous not in self.layers
+
+    def _check(self, image: Tensor) -> None:
+        if image.ndim != 4 or image.shape[1] != 3:
+            raise InputError(f"an image must be (B, 3, H, W), not {tuple(image.shape)}")
+        if min(image.shape[2:]) < self.smallest_side:
+            raise InputError(
+                f"image of {image.shape[2]}×{image.shape[3]} pixels is too small for "
+                f"{self.names[-1]} of {self.name}",
+                f"both sides must be at least {self.smallest_side}",
+            )
+
+
+def feature_layers(name: str) -> list[str]:
+    """Names of a network's layers, first to last.
+
+    VGG: conv1_1, relu1_1, conv1_2, relu1_2, pool1, …, relu5_4 (5_3 for VGG16), pool5. SqueezeNet:
+    conv1, relu1, pool1, fire2, fire3, pool3, …, fire9.
+    """
+    return _layer_names(_structure(_parse(name)[0]))
+
+
+def default_layers(name: str) -> tuple[str, ...]:
+    """The layers that the ID-MRF term compares.
+
+    VGG: relu3_2 and relu4_2, at strides 4 and 8, as in the paper. SqueezeNet: fire3 and fire5, the
+    deepest at the same strides; their 128 and 256 channels are half of VGG's.
+    """
+    return ("fire3", "fire5") if _parse(name)[0] == "squeezenet1_1" else ("relu3_2", "relu4_2")
+
+
+def _parse(name: str) -> tuple[str, int | None]:
+    """Network, and the seed where its weights are drawn."""
+    if match := re.fullmatch(r"random:(\d{1,18})", name):
+        return "vgg19", int(match[1])
+    if name not in NETWORKS:
+        known = ", ".join(NETWORKS)
+        raise InputError(f"feature network {name!r} is unknown", f"one of {known}, random:<seed>")
+    return name, None
+
+
+def _structure(network: str) -> nn.Sequential:
+    """torchvision's own modules up to the classifier, on the meta device: shapes, no numbers."""
+    # Imported here: the package's other uses of torch need not wait for it.
+    from torchvision import models
+
+    with torch.device("meta"):
+        return getattr(models, network)(weights=None).features
+
+
+def _layer_names(structure: nn.Sequential) -> list[str]:
+    names, block, index = [], 1, 0
+    vgg = not any(hasattr(module, "squeeze") for module in structure)
+    for module in structure:
+        if isinstance(module, nn.Conv2d):
+            index += 1
+            names.append(f"conv{block}_{index}" if vgg else f"conv{index}")
+        elif isinstance(module, nn.ReLU):
+            names.append(names[-1].replace("conv", "relu"))
+        elif isinstance(module, nn.MaxPool2d):
+            names.append(f"pool{block if vgg else index}")
+            block, index = block + 1, 0 if vgg else index
+        else:  # SqueezeNet numbers convolution and fire modules together
+            index += 1
+            names.append(f"fire{index}")
+    return names
+
+
+def _checked(layers: Sequence[str], names: list[str], network: str) -> tuple[str, ...]:
+    if not layers or isinstance(layers, str):
+        raise InputError(f"no list of layers: {layers!r}", f"choose from {', '.join(names)}")
+    for layer in layers:
+        if layer not in names:
+            raise InputError(f"{network} has no layer {layer!r}", f"choose from {', '.join(names)}")
+    return tuple(dict.fromkeys(layers))
+
+
+def _smallest_side(body: nn.Sequential) -> int:
+    """Input side from which every layer has an output; torch raises a riddle below it."""
+    side = 1
+    for module in reversed(body):
+        if isinstance(module, nn.Conv2d | nn.MaxPool2d):
+            # int for a pool, a pair for a convolution
+            kernel, stride, padding = (
+                value if isinstance(value, int) else value[0]
+                for value in (module.kernel_size, module.stride, module.padding)
+            )
+            # SqueezeNet's pools round up: their last window may reach over the edge.
+            over = stride - 1 if getattr(module, "ceil_mode", False) else 0
+            side = max((side - 1) * stride + kernel - 2 * padding - over, 1)
+    return side
+
+
+def _he_initialise(body: nn.Sequential, generator: torch.Generator) -> None:
+    """Weights N(0, 2 / fan-in) (He et al. 2015), layer by layer: depth does not change the first
+    ones."""
+    for module in body:
+        if isinstance(module, nn.Conv2d):
+            std = (2.0 / module.weight[0].numel()) ** 0.5
+            module.weight.data = torch.randn(module.weight.shape, generator=generator) * std
+            nn.init.zeros_(module.bias)
+
+
+def _pretrained(network: str) -> tuple[dict[str, Tensor], str]:
+    from torchvision import models
+
+    origin = f"torchvision's weights of {network}"
+    file = models.get_model_weights(network).DEFAULT
+    cached = os.path.join(torch.hub.get_dir(), "checkpoints", os.path.basename(file.url))
+    was_there = os.path.exists(cached)
+    try:
+        # torch.hub writes to a temporary name, checks the hash and renames: no half file stays.
+        return file.get_state_dict(check_hash=True, weights_only=True), origin
+    except (HTTPException, *UNREADABLE) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if was_there:
+            raise InputError(
+                f"{cached}: not a readable file of weights ({reason})",
+                "delete it, and it is downloaded anew",
+            ) from None
+        raise InputError(f"{origin} could not be downloaded ({reason})", _OFFLINE) from None
+
+
+def _from_file(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], str]:
+    return read_tensors(path), str(path)
+
+
+def _load(
+    body: nn.Sequential, structure: nn.Sequential, state: dict[str, Tensor], origin: str
+) -> None:
+    prefix = "features."
+    if any(key.startswith(prefix) for key in state):  # a whole network, its classifier with it
+        state = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    # The whole network's layers: the first of VGG16 and VGG19 are shaped alike.
+    known = {key: value.shape for key, value in structure.state_dict().items()}
+    wrong = [key for key, value in state.items() if known.get(key) != value.shape]
+    missing = [key for key in body.state_dict() if key not in state]
+    if wrong or missing:
+        what = f"has {wrong[0]} in no or another shape" if wrong else f"lacks {missing[0]}"
+        raise InputError(f"{origin}: {what}", "the weights are of another network")
+    chosen = {key: state[key].to(torch.float32) for key in body.state_dict()}
+    if not all(bool(value.isfinite().all()) for value in chosen.values()):
+        raise InputError(f"{origin}: holds NaN or infinite weights", "use another file")
+    body.load_state_dict(chosen)

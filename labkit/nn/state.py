@@ -1,0 +1,54 @@
+"""Tensors from a file that somebody else wrote: safetensors, or a pickled state dict.
+
+A pickle is read with ``weights_only=True``: tensors are read, code is never run.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import struct
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from labkit.errors import InputError
+
+# What reading a damaged file raises, between them.
+UNREADABLE = (
+    safetensors.SafetensorError,
+    pickle.UnpicklingError,
+    struct.error,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    KeyError,
+    OSError,
+)
+
+
+def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Name → tensor, on the CPU, of a ``.safetensors`` file or of a state dict saved by `torch`.
+
+    Raises:
+        InputError: no such file, a damaged one, or one that holds anything but tensors.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such weights file")
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except UNREADABLE as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"{path}: not a readable file of tensors ({reason})",
+            "give a complete .safetensors file or one saved by torch.save(model.state_dict())",
+        ) from None
+    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise InputError(f"{path}: not a state dict of tensors", "save model.state_dict()")
+    return state
