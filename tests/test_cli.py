@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from labkit import __version__
-from labkit.cli import _take_debug, main, train
+from labkit.cli import _take_debug, main, train_settings
 from labkit.errors import InputError
 from labkit.inpainting import inpaint
 from labkit.nn.generator import GMCNN, GeneratorConfig
@@ -383,7 +383,7 @@ def test_help_shows_the_configurations_defaults() -> None:
     from labkit.training.config import TrainConfig
 
     values = TrainConfig().to_dict()
-    for setting, shown in train.DEFAULTS.items():
+    for setting, shown in train_settings.DEFAULTS.items():
         place = values
         for part in setting.split("."):
             place = place[part]
@@ -394,21 +394,21 @@ def test_options_become_settings() -> None:
     from labkit.training.config import TrainConfig
 
     given = {"steps": 7, "generator.width": 4, "data.images": ["a", "b"], "seed": None}
-    config = train.configure(
+    config = train_settings.configure(
         TrainConfig(seed=9), given, masks=["rectangle"], confidence="laplacian"
     )
     assert (config.steps, config.generator.width, config.seed) == (7, 4, 9)
     assert config.data.images == ("a", "b") and config.data.masks.kind == "rectangle"
-    assert config.reconstruction.confidence.kernel == "laplacian"
-    alike = train.configure(config, {}, confidence="none")
-    assert alike.reconstruction.confidence is None and alike.steps == 7
-    again = train.configure(alike, {}, confidence="released")
-    assert again.reconstruction.confidence.kernel == "released"
-    files = train.configure(config, {}, masks=["some/folder", "more.tar"])
+    assert config.objective.reconstruction.confidence.kernel == "laplacian"
+    alike = train_settings.configure(config, {}, confidence="none")
+    assert alike.objective.reconstruction.confidence is None and alike.steps == 7
+    again = train_settings.configure(alike, {}, confidence="released")
+    assert again.objective.reconstruction.confidence.kernel == "released"
+    files = train_settings.configure(config, {}, masks=["some/folder", "more.tar"])
     assert (files.data.masks.kind, files.data.masks.paths) == ("files", ("some/folder", "more.tar"))
-    assert train.configure(files, {}, masks=["irregular"]).data.masks.path is None
+    assert train_settings.configure(files, {}, masks=["irregular"]).data.masks.path is None
     with pytest.raises(InputError, match="name one kind"):
-        train.configure(files, {}, masks=["irregular", "some/folder"])
+        train_settings.configure(files, {}, masks=["irregular", "some/folder"])
 
 
 TINY = ["--size", 32, "--width", 2, "--batch", 2, "--workers", 0, "--device", "cpu"]
@@ -430,7 +430,7 @@ def test_train_and_resume(tmp_path: Path, capsys) -> None:
 
 def test_train_says_what_is_wrong(tmp_path: Path, capsys) -> None:
     end = ["--out", tmp_path / "run", "--device", "cpu"]
-    assert "precision '64'" in fails(capsys, "train", *end, "--precision", 64)
+    assert "precision '16'" in fails(capsys, "train", *end, "--precision", 16)
     assert "config.json" in fails(capsys, "train", *end, "--resume")
     assert "width 3" in fails(capsys, "train", *end, "--width", 3)
     assert "nowhere" in fails(capsys, "train", *end, "--data", tmp_path / "nowhere")

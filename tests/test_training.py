@@ -7,28 +7,32 @@ import errno
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from training_runs import (
+    CPU,
+    Killed,
+    assert_same_weights,
+    killed_at,
+    losses,
+    start_run,
+    wait_for,
+)
 
 from labkit.data.batches import Augmentation, BatchesByStep
 from labkit.data.faces import RenderedFaces
 from labkit.errors import InputError
 from labkit.masks import MaskConfig
 from labkit.nn.generator import GMCNN, GeneratorConfig
-from labkit.nn.weights import load_generator, read_metadata
+from labkit.nn.weights import read_metadata
 from labkit.training import trainer as trainer_module
 from labkit.training.checkpoint import RunFolder, read_metrics
 from labkit.training.config import DataConfig, TrainConfig
 from labkit.training.trainer import Hardware, train
 from labkit.training.validation import Validation
 
-CPU = Hardware(accelerator="cpu", workers=0)
 SMALL = TrainConfig(
     generator=GeneratorConfig(width=2, padding="zeros", initialisation="he"),
     data=DataConfig(images=("faces",), masks=MaskConfig(kind="rectangle"), size=32),
@@ -40,19 +44,6 @@ SMALL = TrainConfig(
     log_every=1,
     validation_images=2,
 )
-
-
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    return load_generator(run).state_dict()
-
-
-def assert_same_weights(a: Path, b: Path) -> None:
-    for (name, ours), theirs in zip(weights(a).items(), weights(b).values(), strict=True):
-        assert torch.equal(ours, theirs), name
-
-
-def losses(run: Path) -> list[tuple[int, float]]:
-    return [(r["step"], r["loss"]) for r in read_metrics(run / "metrics.jsonl") if "loss" in r]
 
 
 def test_training_lowers_the_loss_and_leaves_a_complete_folder(tmp_path) -> None:
@@ -68,7 +59,7 @@ def test_training_lowers_the_loss_and_leaves_a_complete_folder(tmp_path) -> None
     )
     untrained = GMCNN(config.generator, generator=torch.Generator().manual_seed(config.seed))
     fixed = Validation(trainer_module.open_data(config.data)[1], config.data.masks, 16)
-    before = fixed.score(untrained, torch.device("cpu"))
+    before = fixed.run(untrained, torch.device("cpu"))[0]
     path = train(config, tmp_path / "run", hardware=CPU, progress=False)
     assert path == tmp_path / "run" / "generator.safetensors"
     values = [loss for _, loss in losses(tmp_path / "run")]
@@ -101,65 +92,16 @@ def test_worker_processes_change_nothing(tmp_path) -> None:
     assert_same_weights(tmp_path / "none", tmp_path / "two")
 
 
-class Killed(BaseException):
-    """Stands for a kill: nothing in the package may catch it."""
-
-
 @pytest.mark.parametrize("stop_at", [0, 1, 2, 3, 5])
 def test_a_run_stopped_after_any_step_resumes_bit_for_bit(
     tmp_path, monkeypatch, stop_at: int
 ) -> None:
     train(SMALL, tmp_path / "whole", hardware=CPU, progress=False)
-    original, count = trainer_module._Loop._train_step, 0
-
-    def stopping(self, images, mask):
-        nonlocal count
-        if count == stop_at:
-            raise Killed
-        count += 1
-        return original(self, images, mask)
-
-    monkeypatch.setattr(trainer_module._Loop, "_train_step", stopping)
-    with pytest.raises(Killed):
+    with killed_at(monkeypatch, stop_at), pytest.raises(Killed):
         train(SMALL, tmp_path / "cut", hardware=CPU, progress=False)
-    monkeypatch.setattr(trainer_module._Loop, "_train_step", original)
     train(SMALL, tmp_path / "cut", hardware=CPU, resume=True, progress=False)
     assert_same_weights(tmp_path / "whole", tmp_path / "cut")
     assert losses(tmp_path / "whole") == losses(tmp_path / "cut")
-
-
-def start_run(out: Path, *extra: str) -> subprocess.Popen:
-    command = [
-        *(sys.executable, "-m", "labkit", "train", "--out", str(out), "--data", "faces"),
-        *(
-            "--size",
-            "32",
-            "--width",
-            "2",
-            "--padding",
-            "zeros",
-            "--batch",
-            "2",
-            "--steps",
-            "100000",
-        ),
-        *("--checkpoint-every", "3", "--validate-every", "0", "--device", "cpu", "--workers", "1"),
-        *extra,
-    ]
-    # As many threads as this process: sums of floats depend on how many share them.
-    environment = os.environ | {"OMP_NUM_THREADS": "2"}
-    return subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, text=True)
-
-
-def wait_for(path: Path, process: subprocess.Popen, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not path.exists():
-        if process.poll() is not None:
-            pytest.fail(f"the run ended early: {process.stderr.read()}")
-        if time.monotonic() > deadline:
-            process.kill()
-            pytest.fail(f"{path.name} did not appear")
-        time.sleep(0.02)
 
 
 def test_a_run_killed_with_sigkill_resumes_and_equals_an_uninterrupted_one(tmp_path) -> None:
@@ -229,13 +171,15 @@ def test_a_full_disk_stops_the_run_and_keeps_the_last_checkpoint(tmp_path, monke
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
     tmp_path, monkeypatch
 ):
-    original = trainer_module._Loop._train_step
+    original = trainer_module._Loop._advance
 
-    def diverging(self, images, mask):
-        loss = original(self, images, mask)
-        return loss * float("nan") if self.step == 3 else loss
+    def diverging(self, images, masks):
+        terms = original(self, images, masks)
+        return (
+            {name: term * float("nan") for name, term in terms.items()} if self.step == 4 else terms
+        )
 
-    monkeypatch.setattr(trainer_module._Loop, "_train_step", diverging)
+    monkeypatch.setattr(trainer_module._Loop, "_advance", diverging)
     with pytest.raises(InputError, match=r"reconstruction loss became nan at step 4.*kept"):
         train(SMALL, tmp_path / "run", hardware=CPU, progress=False)
     assert RunFolder(tmp_path / "run").load_state()["step"] == 2
@@ -256,10 +200,11 @@ def test_a_truncated_checkpoint_is_named_and_the_one_before_it_can_be_used(tmp_p
     train(SMALL, tmp_path / "run", hardware=CPU, progress=False)
     run = RunFolder(tmp_path / "run")
     run.state.write_bytes(run.state.read_bytes()[:-500])
-    with pytest.raises(InputError, match=r"state\.pt: damaged.*state\.previous\.pt"):
+    with pytest.raises(InputError, match=r"state\.pt: damaged.*--previous"):
         train(SMALL, tmp_path / "run", hardware=CPU, resume=True, progress=False)
-    run.state.unlink()
-    assert run.load_state()["step"] == 4
+    assert run.load_state(previous=True)["step"] == 4
+    train(SMALL, tmp_path / "run", hardware=CPU, previous=True, progress=False)
+    assert run.load_state()["step"] == 6
 
 
 def test_a_last_metrics_line_cut_short_is_left_out(tmp_path) -> None:
@@ -285,7 +230,7 @@ def test_configurations_survive_json() -> None:
         ({"batch": 0}, "batch 0"),
         ({"learning_rate": 0.0}, "learning rate 0"),
         ({"betas": (0.5, 1.0)}, "betas"),
-        ({"precision": "16"}, "one of 32, bf16"),
+        ({"precision": "16"}, "one of 32, bf16, 64"),
         ({"schedule": "cosine"}, "one of constant, linear"),
         ({"clip_norm": -1.0}, "negative"),
     ],

@@ -31,6 +31,7 @@ from labkit.classical import CLASSICAL
 from labkit.data.faces import RenderedFaces, face_regions
 from labkit.evaluation.metrics import psnr, ssim
 from labkit.images import atomic_write, compose, from_uint8, to_uint8
+from labkit.losses.objective import ObjectiveConfig
 from labkit.losses.reconstruction import ReconstructionConfig
 from labkit.masks import MaskConfig, rectangle
 from labkit.nn.generator import GMCNN, GeneratorConfig, count_parameters, receptive_field
@@ -69,7 +70,7 @@ def training(name: str, seed: int, steps: int) -> TrainConfig:
             masks=MaskConfig(kind="rectangle", side=SIDE, margin=MARGIN),
             size=SIZE,
         ),
-        reconstruction=ReconstructionConfig(confidence=None),
+        objective=ObjectiveConfig(reconstruction=ReconstructionConfig(confidence=None)),
         steps=steps,
         batch=BATCH,
         learning_rate=LEARNING_RATE,

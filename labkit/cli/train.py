@@ -1,62 +1,13 @@
-"""``labkit train``: warm up a generator."""
+"""``labkit train``: both stages of training a generator."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from labkit.cli.masks import KINDS
-from labkit.errors import InputError
-
-if TYPE_CHECKING:
-    from labkit.training.config import TrainConfig
-
-# The configuration's own defaults, as help shows them; reading them from `TrainConfig` would import
-# torch. A test keeps the two in step. Keys say where an option goes in the configuration.
-DEFAULTS: dict[str, Any] = {
-    "data.images": "faces",
-    "data.masks.kind": "mixed",
-    "data.masks.invert": False,
-    "data.size": 64,
-    "data.augmentation.smallest_crop": 1.0,
-    "data.augmentation.flip": True,
-    "data.cache": False,
-    "generator.width": 32,
-    "generator.padding": "reflect",
-    "generator.initialisation": "normal",
-    "reconstruction.form": "release",
-    "reconstruction.known": 1.2,
-    "reconstruction.confidence.kernel": "gaussian",
-    "steps": 10_000,
-    "batch": 16,
-    "learning_rate": 1e-4,
-    "schedule": "constant",
-    "clip_norm": 0.0,
-    "precision": "32",
-    "channels_last": True,
-    "compile": False,
-    "seed": 0,
-    "validate_every": 500,
-    "checkpoint_every": 500,
-    "log_every": 50,
-    "validation_images": 64,
-}
-
-
-PANELS = {"data": "Data", "generator": "Network", "reconstruction": "Loss"}
-
-
-def _option(*names: str, help: str, setting: str) -> Any:
-    """An option that is None where it is not given; help shows the configuration's default."""
-    default = DEFAULTS.get(setting)
-    shown = ("off", "on")[default] if isinstance(default, bool) else str(default)
-    panel = PANELS.get(setting.split(".")[0], "Optimisation")
-    return typer.Option(
-        *names, help=help, show_default=default is not None and shown, rich_help_panel=panel
-    )
+from labkit.cli.train_settings import configure, option, starting_point
 
 
 def train(
@@ -67,9 +18,17 @@ def train(
             show_default=False,
         ),
     ],
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Start from a whole configuration: paper, release, report or tiny (both stages in "
+            "two minutes on a CPU). Every other option overrides it.",
+            show_default=False,
+        ),
+    ] = None,
     data: Annotated[
         list[str] | None,
-        _option(
+        option(
             help="Training pictures: faces (rendered), photos (scikit-image's), a folder or a tar "
             "file; paths may be repeated.",
             setting="data.images",
@@ -77,14 +36,14 @@ def train(
     ] = None,
     validation: Annotated[
         list[str] | None,
-        _option(
+        option(
             help="Validation pictures, as --data; by default 5 % held out of --data.",
             setting="data.validation",
         ),
     ] = None,
     masks: Annotated[
         list[str] | None,
-        _option(
+        option(
             help="Holes: rectangle, free-form, irregular, mixed (one of these for each picture), "
             "or a folder or tar file of masks; paths may be repeated.",
             setting="data.masks.kind",
@@ -92,91 +51,180 @@ def train(
     ] = None,
     invert_masks: Annotated[
         bool | None,
-        _option(
+        option(
             "--invert-masks/--no-invert-masks",
             help="Mask files are black where pixels are missing.",
             setting="data.masks.invert",
         ),
     ] = None,
     size: Annotated[
-        int | None, _option(help="Side of the training pictures in pixels.", setting="data.size")
+        int | None, option(help="Side of the training pictures in pixels.", setting="data.size")
     ] = None,
     source_size: Annotated[
         int | None,
-        _option(
+        option(
             help="Side at which pictures are kept before they are cropped; by default --size.",
             setting="data.source_size",
         ),
     ] = None,
     crop: Annotated[
         float | None,
-        _option(
+        option(
             help="Smallest crop, as a share of the picture's side; 1 never crops.",
             setting="data.augmentation.smallest_crop",
         ),
     ] = None,
     flip: Annotated[
         bool | None,
-        _option(
+        option(
             "--flip/--no-flip",
             help="Mirror half of the pictures.",
             setting="data.augmentation.flip",
         ),
     ] = None,
     cache: Annotated[
-        bool | None,
-        _option(
-            "--cache/--no-cache", help="Keep decoded pictures in memory.", setting="data.cache"
+        str | None,
+        option(
+            help="Keep decoded pictures: none, in memory, or on the device (whole pictures only).",
+            setting="data.cache",
         ),
     ] = None,
     width: Annotated[
         int | None,
-        _option(help="Base channels; the paper's network has 32.", setting="generator.width"),
+        option(help="Base channels; the paper's network has 32.", setting="generator.width"),
     ] = None,
     padding: Annotated[
-        str | None, _option(help="reflect, replicate or zeros.", setting="generator.padding")
+        str | None, option(help="reflect, replicate or zeros.", setting="generator.padding")
     ] = None,
     initialisation: Annotated[
         str | None,
-        _option(help="normal (as released) or he.", setting="generator.initialisation"),
+        option(help="normal (as released) or he.", setting="generator.initialisation"),
     ] = None,
     loss: Annotated[
-        str | None, _option(help="release, paper or keras.", setting="reconstruction.form")
+        str | None, option(help="release, paper or keras.", setting="objective.reconstruction.form")
     ] = None,
     known_weight: Annotated[
         float | None,
-        _option(
+        option(
             help="Weight of the known pixels in the release's loss, beside the hole's 1.4.",
-            setting="reconstruction.known",
+            setting="objective.reconstruction.known",
         ),
     ] = None,
     confidence: Annotated[
         str | None,
-        _option(
+        option(
             help="How missing pixels are weighted: gaussian, laplacian, laplacian-radial, "
             "released, or none for all alike.",
-            setting="reconstruction.confidence.kernel",
+            setting="objective.reconstruction.confidence.kernel",
         ),
     ] = None,
-    steps: Annotated[int | None, _option(help="Optimizer steps in all.", setting="steps")] = None,
+    features: Annotated[
+        str | None,
+        option(
+            help="Network whose features ID-MRF compares: vgg19, vgg16, squeezenet1_1, or "
+            "random:SEED, which needs no download.",
+            setting="objective.id_mrf.features",
+        ),
+    ] = None,
+    features_weights: Annotated[
+        Path | None,
+        option(
+            help="File of that network's weights; by default torchvision's are downloaded.",
+            setting="objective.id_mrf.weights",
+        ),
+    ] = None,
+    id_mrf_region: Annotated[
+        str | None,
+        option(
+            help="Positions ID-MRF compares: those of the whole image, or of the hole.",
+            setting="objective.id_mrf.region",
+        ),
+    ] = None,
+    id_mrf_weight: Annotated[
+        float | None,
+        option(help="λ_mrf; 0 leaves ID-MRF out.", setting="objective.id_mrf_weight"),
+    ] = None,
+    adversarial: Annotated[
+        str | None, option(help="hinge or wgan-gp.", setting="objective.adversarial.kind")
+    ] = None,
+    adversarial_weight: Annotated[
+        float | None,
+        option(help="λ_adv; 0 leaves the critics out.", setting="objective.adversarial_weight"),
+    ] = None,
+    critics: Annotated[
+        str | None,
+        option(
+            help="Layers of the critics: release, tensorflow, tensorflow-irregular or keras.",
+            setting="adversarial.critics",
+        ),
+    ] = None,
+    critic_steps: Annotated[
+        int | None,
+        option(
+            help="Steps of the critics for each of the generator.",
+            setting="adversarial.critic_steps",
+        ),
+    ] = None,
+    fresh_masks: Annotated[
+        bool | None,
+        option(
+            "--fresh-masks/--same-masks",
+            help="Draw new holes for each critic step.",
+            setting="adversarial.fresh_masks",
+        ),
+    ] = None,
+    adversarial_lr: Annotated[
+        float | None,
+        option(
+            help="The generator's learning rate in the second stage; by default --lr.",
+            setting="adversarial.learning_rate",
+        ),
+    ] = None,
+    critic_lr: Annotated[
+        float | None,
+        option(
+            help="The critics' learning rate; by default the generator's.",
+            setting="adversarial.critic_learning_rate",
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None, option(help="Steps of the generator in all.", setting="steps")
+    ] = None,
+    warm_up: Annotated[
+        int | None,
+        option(help="How many of them are warm-up; by default all.", setting="warm_up"),
+    ] = None,
+    from_weights: Annotated[
+        str | None,
+        option(
+            help="Weights file, run folder or packaged name to start from; the network is taken "
+            "from it.",
+            setting="from_weights",
+        ),
+    ] = None,
     batch: Annotated[
-        int | None, _option(help="Pictures a step, over all devices.", setting="batch")
+        int | None, option(help="Pictures a step, over all devices.", setting="batch")
     ] = None,
     lr: Annotated[
-        float | None, _option(help="Adam's learning rate.", setting="learning_rate")
+        float | None, option(help="Adam's learning rate.", setting="learning_rate")
     ] = None,
     schedule: Annotated[
-        str | None, _option(help="constant, or linear down to 0.", setting="schedule")
+        str | None, option(help="constant, or linear down to 0.", setting="schedule")
     ] = None,
     clip_norm: Annotated[
-        float | None, _option(help="Largest gradient norm; 0 never clips.", setting="clip_norm")
+        float | None, option(help="Largest gradient norm; 0 never clips.", setting="clip_norm")
+    ] = None,
+    ema: Annotated[
+        float | None,
+        option(help="Decay of a running average of the weights; 0 keeps none.", setting="ema"),
     ] = None,
     precision: Annotated[
-        str | None, _option(help="32, or bf16 for autocast.", setting="precision")
+        str | None,
+        option(help="32, bf16 (autocast), or 64 to compare runs.", setting="precision"),
     ] = None,
     channels_last: Annotated[
         bool | None,
-        _option(
+        option(
             "--channels-last/--no-channels-last",
             help="Keep feature maps in NHWC.",
             setting="channels_last",
@@ -184,22 +232,22 @@ def train(
     ] = None,
     compile: Annotated[
         bool | None,
-        _option("--compile/--no-compile", help="torch.compile the network.", setting="compile"),
+        option("--compile/--no-compile", help="torch.compile the network.", setting="compile"),
     ] = None,
     seed: Annotated[
-        int | None, _option(help="Everything random follows from it.", setting="seed")
+        int | None, option(help="Everything random follows from it.", setting="seed")
     ] = None,
     validate_every: Annotated[
-        int | None, _option(help="Steps between validations; 0 never.", setting="validate_every")
+        int | None, option(help="Steps between validations; 0 never.", setting="validate_every")
     ] = None,
     validation_images: Annotated[
-        int | None, _option(help="Pictures to validate on.", setting="validation_images")
+        int | None, option(help="Pictures to validate on.", setting="validation_images")
     ] = None,
     checkpoint_every: Annotated[
-        int | None, _option(help="Steps between checkpoints.", setting="checkpoint_every")
+        int | None, option(help="Steps between checkpoints.", setting="checkpoint_every")
     ] = None,
     log_every: Annotated[
-        int | None, _option(help="Steps between records of the loss.", setting="log_every")
+        int | None, option(help="Steps between records of the loss.", setting="log_every")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     devices: Annotated[int, typer.Option(help="Devices on this machine.")] = 1,
@@ -213,16 +261,29 @@ def train(
             "--resume", help="Go on with the run in --out from its last checkpoint and settings."
         ),
     ] = False,
+    previous: Annotated[
+        bool,
+        typer.Option(
+            "--previous", help="Resume from the checkpoint before the last, if that is damaged."
+        ),
+    ] = False,
 ) -> None:
-    """Warm up a GMCNN generator.
+    """Train a GMCNN generator, in one stage or two.
 
-    Warm-up is the first stage of the paper's training: the network learns to reconstruct what lies
-    in the hole by the confidence-weighted L1 loss alone, until that converges; critics and ID-MRF
-    come after it. Its fills are in place and of the right colour, and still smooth.
+    Stage one, warm-up: the network learns to reconstruct what lies in the hole by the
+    confidence-weighted L1 loss alone, until that converges. Its fills are in place and of the right
+    colour, and smooth. This is all that happens without --warm-up.
+
+    Stage two, adversarial: ID-MRF and two critics join the loss, and the fills become sharp.
+    --steps counts both stages; --warm-up says how many of them are stage one. To add stage two to
+    weights that are warm already: --from-weights FILE --warm-up 0.
 
     Ctrl-C saves the last complete step and stops; --resume goes on from there exactly.
 
     Example: labkit train --data photos/ --masks masks/ --size 128 --width 16 --out runs/first
+    --steps 8000 --warm-up 6000
+
+    To see it work: labkit train --preset tiny --out runs/tiny
     """
     given = {
         "data.images": data,
@@ -236,13 +297,26 @@ def train(
         "generator.width": width,
         "generator.padding": padding,
         "generator.initialisation": initialisation,
-        "reconstruction.form": loss,
-        "reconstruction.known": known_weight,
+        "objective.reconstruction.form": loss,
+        "objective.reconstruction.known": known_weight,
+        "objective.id_mrf.features": features,
+        "objective.id_mrf.weights": None if features_weights is None else str(features_weights),
+        "objective.id_mrf.region": id_mrf_region,
+        "objective.id_mrf_weight": id_mrf_weight,
+        "objective.adversarial.kind": adversarial,
+        "objective.adversarial_weight": adversarial_weight,
+        "adversarial.critic_steps": critic_steps,
+        "adversarial.fresh_masks": fresh_masks,
+        "adversarial.learning_rate": adversarial_lr,
+        "adversarial.critic_learning_rate": critic_lr,
         "steps": steps,
+        "warm_up": warm_up,
+        "from_weights": from_weights,
         "batch": batch,
         "learning_rate": lr,
         "schedule": schedule,
         "clip_norm": clip_norm,
+        "ema": ema,
         "precision": precision,
         "channels_last": channels_last,
         "compile": compile,
@@ -258,57 +332,15 @@ def train(
 
     if device != "auto":
         pick_device(device)
-    base = TrainConfig.read(out / "config.json") if resume else TrainConfig()
-    config = configure(base, given, masks=masks, confidence=confidence)
+    if resume or previous:
+        base = TrainConfig.read(out / "config.json")
+    else:
+        base = starting_point(preset, from_weights)
+    config = configure(base, given, masks=masks, confidence=confidence, critics=critics)
     hardware = trainer.Hardware(accelerator=device, devices=devices, nodes=nodes, workers=workers)
     try:
-        weights = trainer.train(config, out, hardware=hardware, resume=resume)
+        weights = trainer.train(config, out, hardware=hardware, resume=resume, previous=previous)
     except KeyboardInterrupt:
         message = f"interrupted; go on with: labkit train --resume --out {out}"
         raise Interrupted(message) from None
     print(f"written to {weights}")
-
-
-def configure(
-    base: TrainConfig,
-    given: dict[str, Any],
-    *,
-    masks: Sequence[str] | None = None,
-    confidence: str | None = None,
-) -> TrainConfig:
-    """`base` with the settings that were given.
-
-    Args:
-        given: dotted names in the configuration; None leaves a setting as it is in `base`.
-        masks: a kind of mask, or where mask files are; None or nothing leaves them as in `base`.
-        confidence: a kernel, or "none".
-
-    Raises:
-        InputError: a value that the configuration refuses.
-    """
-    values: dict[str, Any] = base.to_dict()
-    given = {name: value for name, value in given.items() if value is not None}
-    if masks:
-        given |= _mask_settings(masks)
-    if confidence == "none":
-        given["reconstruction.confidence"] = None
-    elif confidence is not None:
-        if values["reconstruction"]["confidence"] is None:
-            given["reconstruction.confidence"] = {}
-        given["reconstruction.confidence.kernel"] = confidence
-    for name, value in given.items():
-        *parents, last = name.split(".")
-        place = values
-        for parent in parents:
-            place = place[parent]
-        place[last] = value
-    return type(base).from_dict(values, "the options")
-
-
-def _mask_settings(masks: Sequence[str]) -> dict[str, Any]:
-    named = [name for name in masks if name in KINDS]
-    if not named:
-        return {"data.masks.kind": "files", "data.masks.path": tuple(masks)}
-    if len(masks) > 1:
-        raise InputError(f"--masks {named[0]} cannot be combined with other masks", "name one kind")
-    return {"data.masks.kind": named[0], "data.masks.path": None}

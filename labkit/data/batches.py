@@ -20,9 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from labkit.data.source import ImageSource
 from labkit.errors import InputError
 from labkit.masks import MaskConfig, sample_masks
-
-# Streams of random numbers that must not overlap: one name each.
-_SHUFFLE, _AUGMENT, _MASK = 0, 1, 2
+from labkit.seeds import AUGMENT, MASK, SHUFFLE, numpy_generator, torch_generator
 
 
 @dataclass(frozen=True)
@@ -42,19 +40,21 @@ class Augmentation:
         if not 0.1 <= self.smallest_crop <= 1.0:
             raise InputError(f"smallest crop {self.smallest_crop} must lie in [0.1, 1]")
 
-    def __call__(self, image: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-        """uint8 (S, S, 3) → uint8 (size, size, 3)."""
-        source = image.shape[0]
+    def draw(self, source: int, rng: np.random.Generator) -> tuple[int, int, int, bool]:
+        """The crop's side, top and left in a picture of side `source`; whether to mirror it."""
         side = round(source * rng.uniform(self.smallest_crop, 1.0))
         top, left = rng.integers(0, source - side + 1, size=2)
+        return side, int(top), int(left), bool(self.flip and rng.random() < 0.5)
+
+    def __call__(self, image: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+        """uint8 (S, S, 3) → uint8 (size, size, 3)."""
+        side, top, left, mirrored = self.draw(image.shape[0], rng)
         image = image[top : top + side, left : left + side]
         if side != size:
             # Area averaging where pixels are dropped, so that thin structures do not alias.
             how = cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
             image = cv2.resize(image, (size, size), interpolation=how)
-        if self.flip and rng.random() < 0.5:
-            image = image[:, ::-1]
-        return image
+        return image[:, ::-1] if mirrored else image
 
 
 class BatchesByStep(Dataset):
@@ -68,9 +68,13 @@ class BatchesByStep(Dataset):
         seed: everything random follows from it and the step.
         augmentation: None for pictures as they are.
         rank, world: this process's number and how many there are; `batch` must divide by `world`.
+        holes: how many masks each picture gets; the first does not depend on how many follow.
+        deferred: leave the pictures where they are and say which to take: pictures of a
+            `PictureCache`, which must be used whole.
 
-    Items: (uint8 (batch/world, size, size, 3), uint8 (batch/world, 1, size, size) with 1 =
-    missing).
+    Items: (uint8 (batch/world, size, size, 3), uint8 (batch/world, holes, size, size) with 1 =
+    missing). Deferred, the first is int64 (batch/world, 2): a picture's number, and 1 where it is
+    mirrored.
     """
 
     def __init__(
@@ -84,6 +88,8 @@ class BatchesByStep(Dataset):
         augmentation: Augmentation | None = None,
         rank: int = 0,
         world: int = 1,
+        holes: int = 1,
+        deferred: bool = False,
     ) -> None:
         if batch < 1 or batch % world:
             raise InputError(f"batch {batch} must be a positive multiple of the {world} processes")
@@ -95,35 +101,35 @@ class BatchesByStep(Dataset):
         self.batch, self.seed = batch, seed
         self.augmentation = augmentation or Augmentation(flip=False)
         self.slots = range(rank, batch, world)
+        self.holes, self.deferred = holes, deferred
         self._permutation: tuple[int, np.ndarray] | None = None
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        images = self.source.batch([self._index(step, slot) for slot in self.slots])
+        numbers = [self._index(step, slot) for slot in self.slots]
+        draws = [numpy_generator(self.seed, AUGMENT, step, slot) for slot in self.slots]
+        holes = torch.stack([self._holes(step, slot) for slot in self.slots]).to(torch.uint8)
+        if self.deferred:
+            mirrored = [self.augmentation.draw(self.size, rng)[3] for rng in draws]
+            return torch.tensor([numbers, mirrored]).T.contiguous(), holes
         varied = [
-            self.augmentation(
-                image, self.size, np.random.default_rng((self.seed, _AUGMENT, step, slot))
-            )
-            for image, slot in zip(images, self.slots, strict=True)
+            self.augmentation(image, self.size, rng)
+            for image, rng in zip(self.source.batch(numbers), draws, strict=True)
         ]
-        holes = [
-            sample_masks(self.masks, 1, self.size, self._mask_generator(step, slot))
-            for slot in self.slots
-        ]
-        return torch.from_numpy(np.stack(varied)), torch.cat(holes).to(torch.uint8)
+        return torch.from_numpy(np.stack(varied)), holes
+
+    def _holes(self, step: int, slot: int) -> Tensor:
+        """(holes, S, S)."""
+        generator = torch_generator(self.seed, MASK, step, slot)
+        drawn = [sample_masks(self.masks, 1, self.size, generator) for _ in range(self.holes)]
+        return torch.cat(drawn)[:, 0]
 
     def _index(self, step: int, slot: int) -> int:
         """Which picture: every picture once an epoch, each epoch in an order of its own."""
         epoch, offset = divmod(step * self.batch + slot, len(self.source))
         if self._permutation is None or self._permutation[0] != epoch:
-            rng = np.random.default_rng((self.seed, _SHUFFLE, epoch))
+            rng = numpy_generator(self.seed, SHUFFLE, epoch)
             self._permutation = (epoch, rng.permutation(len(self.source)))
         return int(self._permutation[1][offset])
-
-    def _mask_generator(self, step: int, slot: int) -> torch.Generator:
-        word = np.random.SeedSequence((self.seed, _MASK, step, slot)).generate_state(1, np.uint64)[
-            0
-        ]
-        return torch.Generator().manual_seed(int(word >> np.uint64(1)))  # 63 bits: never negative
 
 
 def load_batches(

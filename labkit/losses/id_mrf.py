@@ -219,7 +219,7 @@ class IDMRFLoss(nn.Module):
         generated = self.features(compose(target, prediction, mask))
         with torch.no_grad():
             wanted = self.features(target)
-        total = prediction.new_zeros((), dtype=torch.float32)
+        total = torch.zeros((), device=prediction.device)
         for layer, weight in self.layers.items():
             where = None
             if config.region == "hole":

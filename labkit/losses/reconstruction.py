@@ -42,6 +42,7 @@ def area_normalised_l1(
     *,
     hole: float = 1.4,
     known: float = 1.2,
+    hole_share: Tensor | None = None,
 ) -> Tensor:
     """The release's pair: confidence-weighted error in the hole, plain error outside, each over its
     area.
@@ -54,6 +55,9 @@ def area_normalised_l1(
         mask: (B, 1, H, W) in {0, 1}, 1 = missing.
         weight: (B, 1, H, W), zero outside the hole.
         hole, known: weight of each region; the defaults are the release's.
+        hole_share: mean(M), a scalar, where these examples are a part of the batch whose mean it
+            is; the losses of equal parts then average to the loss of the whole. None: they are the
+            batch.
 
     Returns:
         a scalar ≥ 0. Means run over the whole batch, as in the release. An empty region contributes
@@ -62,11 +66,11 @@ def area_normalised_l1(
     _check(prediction, target, mask)
     _check(prediction, target, weight)
     error = (prediction - target).abs()
-    outside = 1.0 - mask
+    share = mask.mean() if hole_share is None else hole_share
     # A batch without a hole, or with nothing else, divides 0 by the smallest area: 0, not NaN.
     one_pixel = 1.0 / mask.numel()
-    in_hole = (error * weight).mean() / mask.mean().clamp_min(one_pixel)
-    at_known = (error * outside).mean() / outside.mean().clamp_min(one_pixel)
+    in_hole = (error * weight).mean() / share.clamp_min(one_pixel)
+    at_known = (error * (1.0 - mask)).mean() / (1.0 - share).clamp_min(one_pixel)
     return hole * in_hole + known * at_known
 
 
@@ -106,12 +110,20 @@ class ReconstructionLoss(nn.Module):
         super().__init__()
         self.config = config or ReconstructionConfig()
 
-    def forward(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    def forward(
+        self, prediction: Tensor, target: Tensor, mask: Tensor, hole_share: Tensor | None = None
+    ) -> Tensor:
         config = self.config
         weight = mask if config.confidence is None else confidence_weights(mask, config.confidence)
         if config.form == "release":
             return area_normalised_l1(
-                prediction, target, mask, weight, hole=config.hole, known=config.known
+                prediction,
+                target,
+                mask,
+                weight,
+                hole=config.hole,
+                known=config.known,
+                hole_share=hole_share,
             )
         if config.form == "keras":
             weight = weight + (1.0 - mask)

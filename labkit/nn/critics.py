@@ -1,8 +1,8 @@
 """Critics: networks that score how real a picture looks, one for the whole and one for the hole.
 
 Source: Wang et al. 2018 (arXiv 1810.08771), section 3.2, trains GMCNN against a global and a local
-critic, as Iizuka et al. 2017 do. The paper does not list their layers. `CRITICS` holds those of the
-authors' PyTorch and TensorFlow releases (github shepnerd/inpainting_gmcnn) and of the Keras port
+critic, as Iizuka et al. 2017 do. `CRITICS` holds the layers of the authors' PyTorch and TensorFlow
+releases (github shepnerd/inpainting_gmcnn) and of the Keras port
 (github tlatkowski/inpainting-gmcnn-keras). Spectral normalisation: Miyato et al. 2018.
 
 Deviations:

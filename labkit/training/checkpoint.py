@@ -11,11 +11,13 @@
     events.out.tfevents.*  the same for TensorBoard
 
 Every file is written to a temporary name, synced, and renamed. ``state.pt`` alone decides where a
-run goes on; the weights file is made from it.
+run goes on; the weights file is made from it. It is what `torch.save` writes, followed by the
+SHA-256 of that, so that a file cut short or altered is refused rather than trained from.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -28,7 +30,8 @@ import torch
 from labkit.errors import InputError
 from labkit.images import atomic_write
 
-_FORMAT = "labkit-state-1"
+_FORMAT = "labkit-state-2"
+_TRAILER = b"\nlabkit sha256 "  # then 64 hexadecimal digits
 
 
 class RunFolder:
@@ -50,6 +53,13 @@ class RunFolder:
     def holds_a_run(self) -> bool:
         return self.config.exists() or self.state.exists() or self.previous.exists()
 
+    def holds_a_checkpoint(self) -> bool:
+        return any(path.exists() for path in self._newest_first())
+
+    def _newest_first(self) -> tuple[Path, ...]:
+        # A kill between the two renames of `save_state` leaves the newest under the middle name.
+        return self.state, self.path / "state.new.pt", self.previous
+
     def save_state(self, state: dict[str, Any]) -> None:
         """Write a checkpoint; the one before it is kept as ``state.previous.pt``."""
         buffer = io.BytesIO()
@@ -57,6 +67,7 @@ class RunFolder:
 
         def write(file: io.BufferedIOBase) -> None:
             file.write(buffer.getbuffer())
+            file.write(_TRAILER + hashlib.sha256(buffer.getbuffer()).hexdigest().encode())
 
         # The new checkpoint is complete on disk under a name of its own before any name changes
         # hands.
@@ -66,15 +77,16 @@ class RunFolder:
             os.replace(self.state, self.previous)
         os.replace(fresh, self.state)
 
-    def load_state(self) -> dict[str, Any]:
+    def load_state(self, *, previous: bool = False) -> dict[str, Any]:
         """The newest complete checkpoint.
 
-        A kill between the two renames of `save_state` leaves the newest under ``state.new.pt``.
+        Args:
+            previous: the checkpoint before it instead.
 
         Raises:
             InputError: there is none, or it is damaged.
         """
-        for path in (self.state, self.path / "state.new.pt", self.previous):
+        for path in (self.previous,) if previous else self._newest_first():
             if path.exists():
                 return _read_state(path)
         raise InputError(f"{self.path}: holds no checkpoint", "start the run without --resume")
@@ -113,14 +125,22 @@ def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 
 def _read_state(path: Path) -> dict[str, Any]:
+    remedy = "go on from the checkpoint before it with --previous"
+    if path.name == "state.previous.pt":
+        remedy = "start the run again"
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        body, trailer, digest = path.read_bytes().rpartition(_TRAILER)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})", remedy) from None
+    if not trailer:
+        raise InputError(f"{path}: damaged checkpoint (cut short, or not of this package)", remedy)
+    if hashlib.sha256(body).hexdigest() != digest.decode(errors="replace"):
+        raise InputError(f"{path}: damaged checkpoint (its content has been altered)", remedy)
+    try:
+        state = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"{path}: damaged checkpoint ({reason})",
-            "delete it to go on from state.previous.pt, if that is there",
-        ) from None
+        raise InputError(f"{path}: not tensors alone ({reason})", remedy) from None
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
-        raise InputError(f"{path}: not a checkpoint of this package")
+        raise InputError(f"{path}: not a checkpoint of this version of the package", remedy)
     return state

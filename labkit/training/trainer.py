@@ -1,8 +1,7 @@
-"""The warm-up stage: the generator learns to reconstruct, before any critic judges it.
+"""The training loop: data, steps, validation, records and checkpoints of a run.
 
-Source: Wang et al. 2018, section 3.4: train with the reconstruction loss alone until it converges,
-then with the full objective. Lightning Fabric places model and data on any device, precision and
-number of processes; the loop itself is plain PyTorch.
+What a step computes is in `labkit.training.stages`. Lightning Fabric places model and data on any
+device, precision and number of processes; the loop itself is plain PyTorch.
 
 A run is a function of its configuration: the step number alone decides batch, holes and learning
 rate, so a run that was killed goes on from its checkpoint exactly as if it had not been (bit for
@@ -14,28 +13,29 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
 from tqdm import tqdm
 
 from labkit.data import ImageSource, open_images
 from labkit.data.batches import BatchesByStep, load_batches
+from labkit.data.device_cache import PictureCache
 from labkit.errors import InputError
 from labkit.images import atomic_write, from_uint8, write_image
-from labkit.losses.reconstruction import ReconstructionLoss
+from labkit.losses.objective import Objective, Terms
 from labkit.nn.generator import GMCNN
-from labkit.nn.weights import save_generator
+from labkit.nn.weights import load_generator, save_generator
 from labkit.training.checkpoint import RunFolder
 from labkit.training.config import DataConfig, TrainConfig
+from labkit.training.ema import ExponentialAverage
+from labkit.training.interrupt import stoppable
+from labkit.training.logs import Logs
+from labkit.training.stages import Step, build
 from labkit.training.validation import Validation
 
 # Settings that may change when a run is resumed: none of them alters what a step computes.
@@ -46,7 +46,7 @@ _FREE_ON_RESUME = {
     "validation_images",
     "data.cache",
 }
-_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed"}
+_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "64": "64-true"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,12 +73,14 @@ def train(
     *,
     hardware: Hardware | None = None,
     resume: bool = False,
+    previous: bool = False,
     progress: bool | None = None,
 ) -> Path:
     """Train a generator from `config` into the folder `out`.
 
     Args:
         resume: go on from the folder's newest checkpoint; the configuration must be the run's own.
+        previous: go on from the checkpoint before the newest, where that is damaged.
         progress: True shows a bar on stderr, None does where stderr is a terminal; False is silent.
 
     Returns:
@@ -86,11 +88,10 @@ def train(
 
     Raises:
         InputError: a folder in use, another configuration, unusable data, a full disk, or a loss
-            that is no longer finite. Whatever happens, the last checkpoint stays usable.
+            that explodes or is no longer finite. The last checkpoint stays usable in any case.
         KeyboardInterrupt: Ctrl-C or SIGTERM, after a checkpoint of the last complete step.
     """
     run = RunFolder(out)
-    state = _prepare(run, config, resume)
     hardware = hardware or Hardware()
     fabric = Fabric(
         accelerator=hardware.accelerator,
@@ -99,14 +100,31 @@ def train(
         precision=_PRECISIONS[config.precision],  # type: ignore[arg-type]
     )
     fabric.launch()
-    loop = _Loop(fabric, run, config, hardware.workers)
-    if state is not None:
-        loop.restore(state)
+    _prepare(fabric, run, config, resume or previous)
+    resumed = previous or (resume and run.holds_a_checkpoint())
+    # A resumed run has its weights in the checkpoint; the file it began from may be gone.
+    start = dataclasses.replace(config, from_weights=None) if resumed else config
+    loop = _Loop(fabric, run, config, initial_generator(start), hardware.workers)
+    if resumed:
+        loop.restore(run.load_state(previous=previous))
+    elif resume and fabric.is_global_zero:
+        run.truncate_metrics(-1)  # killed before its first checkpoint: begin again
     return loop.run_to_end(progress)
 
 
-def _prepare(run: RunFolder, config: TrainConfig, resume: bool) -> dict | None:
-    """The checkpoint to go on from, or None for a fresh run, whose configuration is written."""
+def _prepare(fabric: Fabric, run: RunFolder, config: TrainConfig, resume: bool) -> None:
+    """Look at the folder, in one process, and write a fresh run's configuration."""
+    trouble = None
+    if fabric.is_global_zero:
+        try:
+            _claim(run, config, resume)
+        except InputError as error:
+            trouble = (error.problem, error.remedy)
+    if (trouble := fabric.broadcast(trouble)) is not None:
+        raise InputError(*trouble)
+
+
+def _claim(run: RunFolder, config: TrainConfig, resume: bool) -> None:
     if not resume:
         if run.holds_a_run():
             raise InputError(
@@ -114,7 +132,7 @@ def _prepare(run: RunFolder, config: TrainConfig, resume: bool) -> dict | None:
                 "add --resume to go on with it, or choose another folder",
             )
         atomic_write(run.config, lambda file: file.write(config.to_json().encode()))
-        return None
+        return
     saved = TrainConfig.read(run.config)
     differing = [name for name in config.differences(saved) if name not in _FREE_ON_RESUME]
     if differing:
@@ -122,15 +140,6 @@ def _prepare(run: RunFolder, config: TrainConfig, resume: bool) -> dict | None:
             f"{run.path}: the run was started with other settings: {', '.join(differing)}",
             "resume with the settings in its config.json",
         )
-    try:
-        state = run.load_state()
-    except InputError:
-        if run.state.exists() or run.previous.exists():
-            raise
-        run.truncate_metrics(-1)  # killed before its first checkpoint: begin again
-        return None
-    run.truncate_metrics(state["step"])
-    return state
 
 
 def open_data(data: DataConfig) -> tuple[ImageSource, ImageSource]:
@@ -142,7 +151,7 @@ def open_data(data: DataConfig) -> tuple[ImageSource, ImageSource]:
     def files(paths: tuple[str, ...]) -> bool:
         return paths[0] not in ("faces", "photos")
 
-    options = {"cache": data.cache} if files(data.images) else {}
+    options = {"cache": data.cache == "memory"} if files(data.images) else {}
     training = open_images(spec(data.images), data.source_size or data.size, "train", **options)
     if data.validation:
         split = "all" if files(data.validation) else "val"
@@ -153,20 +162,24 @@ def open_data(data: DataConfig) -> tuple[ImageSource, ImageSource]:
 class _Loop:
     """The state of a run between two steps, and what turns one into the next."""
 
-    def __init__(self, fabric: Fabric, run: RunFolder, config: TrainConfig, workers: int) -> None:
+    def __init__(
+        self, fabric: Fabric, run: RunFolder, config: TrainConfig, model: GMCNN, workers: int
+    ) -> None:
         self.fabric, self.run, self.config, self.workers = fabric, run, config, workers
         self.step = 0  # steps completed
-        generator = torch.Generator().manual_seed(config.seed)
-        self.model = GMCNN(config.generator, generator=generator)
-        if config.channels_last:
-            self.model.to(memory_format=torch.channels_last)
-        self.optimizer = torch.optim.Adam(
-            self.model.parameters(), lr=config.learning_rate, betas=config.betas
-        )
-        module: nn.Module = torch.compile(self.model) if config.compile else self.model
-        self.wrapped, self.wrapped_optimizer = fabric.setup(module, self.optimizer)
-        self.loss = ReconstructionLoss(config.reconstruction)
+        self.networks = build(fabric, config, model)
+        self.average = ExponentialAverage(self.networks.model, config.ema) if config.ema else None
+        objective = Objective(config.objective, warm_up_only=not config.has_second_stage)
+        self.dtype = next(self.networks.model.parameters()).dtype
+        self.objective = objective.to(fabric.device, self.dtype)
+        if config.compile and objective.id_mrf is not None:
+            objective.id_mrf.features.compile()
+        self.train_step = Step(fabric, config, self.networks, self.objective)
         training, held_out = open_data(config.data)
+        self.pictures = None
+        if config.data.cache == "device":
+            self.pictures = PictureCache(training, fabric.device)
+        fresh = config.has_second_stage and config.adversarial.fresh_masks
         self.batches = BatchesByStep(
             training,
             config.data.masks,
@@ -176,172 +189,176 @@ class _Loop:
             augmentation=config.data.augmentation,
             rank=fabric.global_rank,
             world=fabric.world_size,
+            holes=1 + config.adversarial.critic_steps if fresh else 1,
+            deferred=self.pictures is not None,
         )
         self.validation = Validation(held_out, config.data.masks, config.validation_images)
 
+    @property
+    def trained(self) -> GMCNN:
+        """The generator to validate and to keep: the running average, where there is one."""
+        return self.networks.model if self.average is None else self.average.model
+
     def restore(self, state: dict) -> None:
-        self.step = int(state["step"])
+        """Go on from a checkpoint."""
         try:
-            self.model.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            for name, part in self._parts().items():
+                part.load_state_dict(state[name])
+            self.step = int(state["step"])
         except (KeyError, RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]
-            raise InputError(f"{self.run.state}: does not fit this model ({reason})") from None
+            raise InputError(
+                f"{self.run.state}: does not fit this configuration ({reason})",
+                "it is of another run; put the run's own checkpoint back",
+            ) from None
+        if self.fabric.is_global_zero:
+            self.run.truncate_metrics(self.step)
 
     def run_to_end(self, progress: bool | None) -> Path:
-        config, last_logged = self.config, time.perf_counter()
+        config = self.config
         show = sys.stderr.isatty() if progress is None else progress
         self.talk = progress is not False
-        board = self._tensorboard()
-        if self.step == 0 and self.fabric.is_global_zero and config.validate_every:
-            telea = self.validation.classical("telea")
-            self._record(board, {"step": 0, "validation_psnr_telea": telea})
-        bar = tqdm(
-            total=config.steps,
-            initial=self.step,
-            unit="step",
-            desc=self.run.path.name,
-            disable=not (show and self.fabric.is_global_zero),
-        )
-        with _stoppable() as stopped, bar:
-            stream = load_batches(
-                self.batches,
-                self.step,
-                config.steps,
-                workers=self.workers,
-                pin=self.fabric.device.type == "cuda",
-            )
-            try:
-                for images, mask in stream:
-                    loss = self._train_step(images, mask)
-                    self.step += 1
-                    due = self.step % config.checkpoint_every == 0 or self.step == config.steps
-                    if self.step % config.log_every == 0 or due or stopped.is_set():
-                        value = self._finite(loss)
-                        now = time.perf_counter()
-                        bar.set_postfix(loss=f"{value:.4f}", refresh=False)
-                        if self.step % config.log_every == 0:
-                            self._record(
-                                board,
-                                {
-                                    "step": self.step,
-                                    "loss": value,
-                                    "learning_rate": config.learning_rate_at(self.step - 1),
-                                    "seconds": round(now - last_logged, 3),
-                                },
-                            )
-                            last_logged = now
-                    if config.validate_every and self.step % config.validate_every == 0:
-                        self._validate(board, bar)
-                        last_logged = time.perf_counter()
-                    if due or stopped.is_set():
-                        self._save()
-                    bar.update()
-                    if stopped.is_set():
-                        raise KeyboardInterrupt
-            finally:
-                board.close()
+        with (
+            stoppable() as stopped,
+            Logs(self.run, self.step, active=self.fabric.is_global_zero) as logs,
+            tqdm(
+                total=config.steps,
+                initial=self.step,
+                unit="step",
+                desc=self.run.path.name,
+                disable=not (show and self.fabric.is_global_zero),
+            ) as bar,
+        ):
+            if self.step == 0 and self.fabric.is_global_zero and config.validate_every:
+                telea = self.validation.classical("telea")
+                logs.record({"step": 0, "validation_psnr_telea": telea})
+            last = time.perf_counter()
+            for images, masks in self._stream():
+                terms = self._advance(images, masks)
+                due = self.step % config.checkpoint_every == 0 or self.step == config.steps
+                log = self.step % config.log_every == 0
+                if log or due or stopped.is_set():
+                    values = self._checked(terms)
+                    bar.set_postfix({k: f"{v:.4f}" for k, v in values.items()}, refresh=False)
+                if log:
+                    seconds = round(time.perf_counter() - last, 3)
+                    logs.record(self._record(values) | {"seconds": seconds})
+                    last = time.perf_counter()
+                if config.validate_every and self.step % config.validate_every == 0:
+                    self._validate(logs, bar.write)
+                    last = time.perf_counter()
+                if due or stopped.is_set():
+                    self._save()
+                bar.update()
+                if stopped.is_set():
+                    raise KeyboardInterrupt
         return self.run.weights
 
-    def _train_step(self, images: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        config, device = self.config, self.fabric.device
-        for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate_at(self.step)
-        target = from_uint8(images.to(device, non_blocking=True))  # (B, 3, S, S)
-        hole = mask.to(device, non_blocking=True).float()  # (B, 1, S, S)
-        if config.channels_last:
+    def _stream(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        return load_batches(
+            self.batches,
+            self.step,
+            self.config.steps,
+            workers=self.workers,
+            pin=self.fabric.device.type == "cuda",
+        )
+
+    def _advance(self, images: torch.Tensor, masks: torch.Tensor) -> Terms:
+        """One step, from a batch as the stream gives it."""
+        device = self.fabric.device
+        if self.pictures is None:
+            pictures = images.to(device, non_blocking=True)
+        else:
+            pictures = self.pictures.take(images)
+        target = from_uint8(pictures).to(self.dtype)  # (B, 3, S, S)
+        holes = masks.to(device, non_blocking=True).to(self.dtype)  # (B, holes, S, S)
+        if self.config.channels_last:
             target = target.contiguous(memory_format=torch.channels_last)
-        prediction = self.wrapped(target, hole)
-        loss = self.loss(prediction.float(), target, hole)
-        self.wrapped_optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(loss)
-        if config.clip_norm:
-            self.fabric.clip_gradients(
-                self.wrapped,
-                self.wrapped_optimizer,
-                max_norm=config.clip_norm,
-                error_if_nonfinite=False,
-            )
-        self.wrapped_optimizer.step()
-        return loss.detach()
+        terms = self.train_step(self.step, target, holes)
+        self.step += 1
+        if self.average is not None:
+            self.average.update(self.networks.model, self.step)
+        return terms
 
-    def _finite(self, loss: torch.Tensor) -> float:
-        value = float(self.fabric.all_reduce(loss, reduce_op="mean"))
-        if not math.isfinite(value):
-            raise InputError(
-                f"{self.run.path}: the reconstruction loss became {value} at step {self.step}",
-                "the last checkpoint is kept; lower --lr or set --clip-norm",
-            )
-        return value
+    def _checked(self, terms: Terms) -> dict[str, float]:
+        """The terms' values, over all processes."""
+        stacked = torch.stack([term.to(self.dtype) for term in terms.values()])
+        means = self.fabric.all_reduce(stacked, reduce_op="mean").tolist()
+        values = dict(zip(terms, means, strict=True))
+        for name, value in values.items():
+            if not math.isfinite(value) or abs(value) > self.config.explosion:
+                happened = "became" if not math.isfinite(value) else "exploded to"
+                name = name.replace("_", " ")
+                raise InputError(
+                    f"{self.run.path}: the {name} loss {happened} {value:.6g} at step {self.step}",
+                    "the last checkpoint is kept; lower --lr or set --clip-norm",
+                )
+        return values
 
-    def _validate(self, board, bar: tqdm) -> None:
+    def _record(self, values: dict[str, float]) -> dict[str, object]:
+        stage = self.config.stage_at(self.step - 1)
+        rate = self.config.learning_rate_at(self.step - 1)
+        return {"step": self.step, "stage": stage, **values, "learning_rate": rate}
+
+    def _validate(self, logs: Logs, say: Callable) -> None:
+        # The bare model on one process, which must not wait for the others.
         if not self.fabric.is_global_zero:
             return
-        # The bare model: validation runs on one process and must not wait for the others.
-        score = self.validation.score(self.model, self.fabric.device)
-        self._record(board, {"step": self.step, "validation_psnr": score})
-        picture = self.validation.picture(self.model, self.fabric.device)
+        score, picture = self.validation.run(self.trained, self.fabric.device)
+        logs.record({"step": self.step, "validation_psnr": score})
         write_image(self.run.samples / f"step-{self.step:07d}.png", picture)
-        board.add_image("samples", picture, self.step, dataformats="HWC")
+        logs.picture(picture, self.step)
         if self.talk:
-            bar.write(f"step {self.step}: validation PSNR {score:.2f} dB", file=sys.stderr)
+            say(f"step {self.step}: validation PSNR {score:.2f} dB", file=sys.stderr)
 
-    def _record(self, board, record: dict[str, object]) -> None:
-        if not self.fabric.is_global_zero:
-            return
-        self.run.log(record)
-        for name, value in record.items():
-            if name != "step":
-                board.add_scalar(name, value, record["step"])
+    def _parts(self) -> dict[str, torch.nn.Module | torch.optim.Optimizer]:
+        """Everything with a state, under its name in the checkpoint."""
+        networks = self.networks
+        parts: dict[str, torch.nn.Module | torch.optim.Optimizer] = {
+            "model": networks.model,
+            "optimizer": networks.optimizer,
+        }
+        if networks.critics is not None:
+            parts["critics"] = networks.critics
+            parts["critic_optimizer"] = networks.critic_optimizer
+        if self.average is not None:
+            parts["average"] = self.average.model
+        return parts
 
     def _save(self) -> None:
         if not self.fabric.is_global_zero:
             return
-        self.run.save_state(
-            {
-                "step": self.step,
-                "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-            }
-        )
+        for name, module in self._parts().items():
+            if isinstance(module, torch.nn.Module) and not _is_finite(module):
+                raise InputError(
+                    f"{self.run.path}: weights of the {name} are not finite at step {self.step}",
+                    "the last checkpoint is kept; lower --lr or set --clip-norm",
+                )
+        states = {name: part.state_dict() for name, part in self._parts().items()}
+        self.run.save_state({"step": self.step, **states})
         trained = {"steps": str(self.step), "run": self.config.to_json()}
-        save_generator(self.model, self.run.weights, trained)
-
-    def _tensorboard(self):
-        from torch.utils.tensorboard import SummaryWriter
-
-        if not self.fabric.is_global_zero:
-            return _Silent()
-        # Events after the checkpoint belong to a future that is being written anew.
-        return SummaryWriter(str(self.run.path), purge_step=self.step + 1 if self.step else None)
+        save_generator(self.trained, self.run.weights, trained)
 
 
-class _Silent:
-    """Stands in for the TensorBoard writer where another process writes."""
+def initial_generator(config: TrainConfig) -> GMCNN:
+    """The generator that a run starts from.
 
-    def add_scalar(self, *_: object) -> None: ...
+    Raises:
+        InputError: weights of another generator than the configuration's.
+    """
+    if config.from_weights is None:
+        generator = torch.Generator().manual_seed(config.seed)
+        return GMCNN(config.generator, generator=generator)
+    model = load_generator(config.from_weights)
+    initialisation = config.generator.initialisation  # says nothing about trained weights
+    if dataclasses.replace(model.config, initialisation=initialisation) != config.generator:
+        raise InputError(
+            f"{config.from_weights}: holds another generator ({model.config}) than the run's "
+            f"({config.generator})",
+            "configure the run for the generator in the file",
+        )
+    return model.train()
 
-    def add_image(self, *_: object, **__: object) -> None: ...
 
-    def close(self) -> None: ...
-
-
-@contextmanager
-def _stoppable() -> Iterator[threading.Event]:
-    """Turn Ctrl-C and SIGTERM into a flag that is looked at between two steps."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped  # signals reach the main thread only
-        return
-
-    def request(*_: object) -> None:
-        if stopped.is_set():
-            raise KeyboardInterrupt  # the second Ctrl-C does not wait
-        stopped.set()
-
-    before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _is_finite(module: torch.nn.Module) -> bool:
+    return all(bool(parameter.isfinite().all()) for parameter in module.parameters())

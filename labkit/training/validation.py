@@ -41,28 +41,32 @@ class Validation:
         return float(np.mean(scores))
 
     @torch.no_grad()
-    def score(self, model: nn.Module, device: torch.device, batch: int = 16) -> float:
-        """Mean PSNR in dB of the composites, rounded to uint8."""
-        was_training = model.training
-        model.eval()
-        scores = []
-        for start in range(0, len(self.images), batch):
-            chosen = slice(start, start + batch)
-            filled = to_uint8(self._composite(model, device, chosen)[2])
-            pairs = zip(self.images[chosen], filled, strict=True)
-            scores += [psnr(truth, result) for truth, result in pairs]
-        model.train(was_training)
-        return float(np.mean(scores))
+    def run(
+        self, model: nn.Module, device: torch.device, *, rows: int = 8, batch: int = 16
+    ) -> tuple[float, np.ndarray]:
+        """Score and sample grid of a generator.
 
-    @torch.no_grad()
-    def picture(self, model: nn.Module, device: torch.device, rows: int = 8) -> np.ndarray:
-        """A grid, uint8 (rows · S, 4 · S, 3): input, prediction, composite, truth."""
+        Args:
+            rows: pictures in the grid, the first of the set.
+            batch: pictures at once; at least `rows`.
+
+        Returns:
+            the mean PSNR in dB of the composites, rounded to uint8, and a grid, uint8
+            (rows · S, 4 · S, 3): input, prediction, composite, truth.
+        """
         was_training = model.training
         model.eval()
-        columns = self._composite(model, device, slice(0, rows))
+        scores, grid = [], np.empty(0)
+        for start in range(0, len(self.images), max(batch, rows)):
+            chosen = slice(start, start + max(batch, rows))
+            columns = [to_uint8(column) for column in self._composite(model, device, chosen)]
+            pairs = zip(self.images[chosen], columns[2], strict=True)
+            scores += [psnr(truth, filled) for truth, filled in pairs]
+            if start == 0:
+                strips = [np.concatenate(list(column[:rows])) for column in columns]
+                grid = np.concatenate(strips, axis=1)
         model.train(was_training)
-        strips = [to_uint8(column) for column in columns]  # 4 × (rows, S, S, 3)
-        return np.concatenate([np.concatenate(list(strip), axis=0) for strip in strips], axis=1)
+        return float(np.mean(scores)), grid
 
     def _composite(
         self, model: nn.Module, device: torch.device, chosen: slice
@@ -70,5 +74,6 @@ class Validation:
         """(masked input, prediction, composite, truth), each (B, 3, S, S)."""
         truth = from_uint8(torch.from_numpy(self.images[chosen]).to(device))
         mask = self.masks[chosen].to(device)
-        prediction = model(truth, mask).float()
+        dtype = next(model.parameters()).dtype
+        prediction = model(truth.to(dtype), mask.to(dtype)).float()
         return mask_input(truth, mask), prediction, compose(truth, prediction, mask), truth
