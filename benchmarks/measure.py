@@ -5,11 +5,10 @@ JSON file with a section for each benchmark.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import ctypes
 import functools
 import gc
 import json
+import os
 import resource
 import shlex
 import statistics
@@ -24,7 +23,6 @@ from hardware import hardware
 
 from labkit.images import atomic_write
 
-ROOT = Path(__file__).resolve().parent.parent
 MEBIBYTE = 1 << 20
 
 
@@ -97,8 +95,6 @@ def peak_above(run: Callable[[], object], device: str) -> float:
         run()
         finish(device)
         return (torch.cuda.max_memory_allocated(device) - before) / MEBIBYTE
-    with contextlib.suppress(OSError, AttributeError):  # freed, but kept by the C library
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
     status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
     try:
         reset.write_text("5")
@@ -122,11 +118,14 @@ def _status(path: Path, field: str) -> int:
 def peak_memory(script: str, child: str, device: str, threads: int) -> float | None:
     """`peak_above` as measured by a fresh process running `script --child child`, in MiB.
 
+    glibc keeps freed blocks of up to 32 MiB for later, as many as it happens to; there it is told
+    to give back everything above 128 KiB, so that what is needed is measured and not what is kept.
     None where that process died, as it does when memory runs out.
     """
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(1 << 17)}
     command = [sys.executable, script, "--child", child, "--device", device]
     command += ["--threads", str(threads)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
     if done.returncode:
         return None
     return round(float(done.stdout.splitlines()[-1]), 1)
