@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 METHODS = ("gmcnn", *CLASSICAL)
 """Names that `inpaint` takes: the network first, then the classical methods."""
 
-DEFAULT_WEIGHTS = "faces"
+DEFAULT_WEIGHTS = "celeba"
 """Packaged weights that "gmcnn" uses when no generator is given."""
 
 LARGEST_SIDE = 1024

@@ -1,0 +1,60 @@
+"""Numbers quoted from result files are those of the files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from labkit.nn.weights import PACKAGED, weights_hash
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "book" / "results"
+CARD = (PACKAGED / "README.md").read_text(encoding="utf-8").split("## `celeba`")[1]
+NAMES = {
+    "telea": "Telea's method",
+    "ns": "Navier–Stokes",
+    "biharmonic": "biharmonic",
+}
+
+
+def rows(size: int) -> dict[str, dict]:
+    summary = json.loads((RESULTS / f"table1-{size}.json").read_text())
+    assert summary["environment"]["weights"]["gmcnn celeba"] == weights_hash("celeba")
+    assert summary["environment"]["size"] == size
+    return {row["method"]: row for row in summary["rows"]}
+
+
+@pytest.mark.parametrize("size", [128, 256])
+def test_the_card_quotes_the_table(size: int) -> None:
+    (line,) = [x for x in CARD.splitlines() if f"table1-{size}.json" in x]
+    found = rows(size)
+    assert f"| {found['gmcnn celeba']['psnr']['mean']:.2f} dB" in line
+    for method, name in NAMES.items():
+        assert f"{name} {found[method]['psnr']['mean']:.2f} dB" in line
+
+
+def test_where_the_card_says_the_network_leads() -> None:
+    found = rows(256)
+    ours, theirs = (found[m]["by_hole_ratio"] for m in ("gmcnn celeba", "biharmonic"))
+    ahead = [a["psnr"] > b["psnr"] for a, b in zip(ours, theirs, strict=True)]
+    assert ahead == [False] * 5 + [True]  # above 0.5
+
+
+def test_the_readme_quotes_the_table() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = rows(256)
+    for method, words in {
+        "gmcnn celeba": "it scores {} dB",
+        "telea": "Telea's method {} dB",
+        "biharmonic": "the biharmonic one {} dB",
+    }.items():
+        assert words.format(f"{found[method]['psnr']['mean']:.2f}") in readme
+
+
+def test_chapter_3_quotes_telea_on_the_report_s_pairs() -> None:
+    text = (ROOT / "book" / "03-measuring.ipynb").read_text(encoding="utf-8")
+    telea = f"{rows(256)['telea']['psnr']['mean']:.2f}"
+    assert f"scores {telea} dB on the report's pairs" in text
+    assert f"below Telea's {telea}" in text
