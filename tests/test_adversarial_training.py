@@ -27,6 +27,7 @@ from labkit.data.batches import Augmentation, BatchesByStep
 from labkit.data.device_cache import PictureCache
 from labkit.data.faces import RenderedFaces
 from labkit.errors import InputError
+from labkit.images import write_image
 from labkit.losses.adversarial import AdversarialConfig
 from labkit.losses.id_mrf import IDMRFConfig
 from labkit.losses.objective import OBJECTIVES, Objective, ObjectiveConfig
@@ -412,13 +413,12 @@ def test_pictures_cached_on_the_device_are_the_same_pictures(tmp_path) -> None:
         assert torch.equal(cache.take(choice), images)
         assert holes.shape == (4, 3, 32, 32) and torch.equal(holes[:, :1], mask)
         assert not torch.equal(holes[:, :1], holes[:, 1:2])
-    stored = dataclasses.replace(
-        SMALL,
-        steps=2,
-        warm_up=2,
-        data=dataclasses.replace(SMALL.data, images=("photos",), validation=("faces",)),
-    )
-    cached = dataclasses.replace(stored, data=dataclasses.replace(stored.data, cache="device"))
+    folder = tmp_path / "pictures"
+    for number, face in enumerate(RenderedFaces(32, "train").batch(range(6))):
+        write_image(folder / f"{number}.png", face)
+    data = dataclasses.replace(SMALL.data, images=(str(folder),), validation=("faces",))
+    stored = dataclasses.replace(SMALL, steps=2, warm_up=2, data=data)
+    cached = dataclasses.replace(stored, data=dataclasses.replace(data, cache="device"))
     train(stored, tmp_path / "plain", hardware=CPU, progress=False)
     train(cached, tmp_path / "cached", hardware=CPU, progress=False)
     assert_same_weights(tmp_path / "plain", tmp_path / "cached")
