@@ -98,6 +98,7 @@ def labkit_parts(
     model = GMCNN(config.generator, generator=torch.Generator().manual_seed(0))
     networks = build(fabric, config, model)
     objective = Objective(config.objective).to(fabric.device)
+    objective.to(memory_format=torch.channels_last)
     if compiled:
         objective.id_mrf.features.compile()
     return Step(fabric, config, networks, objective)

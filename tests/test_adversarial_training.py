@@ -350,6 +350,7 @@ def test_presets_by_name_and_the_facts_they_state() -> None:
     release, report = OBJECTIVES["release"], preset("report")
     assert (release.id_mrf_weight, release.adversarial_weight) == (0.05, 1e-3)
     assert (release.reconstruction.hole, release.reconstruction.known) == (1.4, 1.2)
+    assert release.id_mrf.layer_weights() == {"relu3_1": 1.0, "relu4_1": 2.0}
     assert release.id_mrf.reduction == "sum" and release.adversarial.kind == "hinge"
     assert (report.steps, report.batch, report.learning_rate) == (7000, 4, 1e-4)
     assert report.adversarial.critic_steps == 5 and report.betas == (0.5, 0.9)

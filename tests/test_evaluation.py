@@ -22,7 +22,7 @@ from labkit.evaluation.methods import Method, open_methods
 from labkit.evaluation.metrics import psnr, psnr_as_reported, ssim
 from labkit.evaluation.pairs import Pairs, match
 from labkit.evaluation.protocol import ProtocolConfig, evaluate, prepare, raw_output
-from labkit.evaluation.statistics import Score, bin_of, bootstrap_mean, summarise
+from labkit.evaluation.statistics import Score, bootstrap_mean, summarise, tenth_of
 from labkit.nn.generator import GMCNN, GeneratorConfig
 from labkit.nn.weights import save_generator
 
@@ -149,14 +149,14 @@ def test_bootstrap_refuses(values: list) -> None:
     ],
 )
 def test_bins_include_their_lower_end(ratio: float, expected: tuple[float, float]) -> None:
-    assert bin_of(ratio) == expected
+    assert tenth_of(ratio) == expected
 
 
 def test_every_ratio_has_a_bin() -> None:
     for count in range(1025):
-        low, high = bin_of(count / 1024)
+        low, high = tenth_of(count / 1024)
         assert low - 1e-9 <= count / 1024 <= high
-    assert bin_of(1.0) == (0.9, 1.0)
+    assert tenth_of(1.0) == (0.9, 1.0)
 
 
 def test_summary_of_known_scores() -> None:

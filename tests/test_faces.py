@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.data import ImageSource, open_images
-from labkit.data.faces import RenderedFaces, face_regions, render_faces
+from labkit.data.faces import RenderedFaces, box_around, face_regions, render_faces
 from labkit.data.faces_geometry import cover, locate, stroke
 from labkit.data.faces_traits import Draws, draw_traits
 from labkit.errors import InputError
@@ -223,3 +223,21 @@ def test_rendering_needs_no_torch() -> None:
     code = "import sys; from labkit.data import open_images; open_images('faces', 32).batch([0]); "
     code += "sys.exit('torch' in sys.modules or 'cv2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@given(
+    top=st.integers(2, 15),
+    left=st.integers(2, 14),
+    margin=st.integers(0, 9),
+    border=st.integers(0, 2),
+)
+def test_the_box_around_a_region(top: int, left: int, margin: int, border: int) -> None:
+    region = np.zeros((20, 18), bool)
+    region[top : top + 3, left : left + 2] = True
+    mask = box_around(region, margin, border=border)
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    assert mask[np.ix_(rows, columns)].all() and mask.sum() == len(rows) * len(columns)
+    assert rows[0] == max(top - margin, border)
+    assert rows[-1] == min(top + 2 + margin, 19 - border)
+    assert columns[0] == max(left - margin, border)
+    assert columns[-1] == min(left + 1 + margin, 17 - border)

@@ -190,14 +190,14 @@ def test_ties_and_zero_vectors_and_a_single_position(path):
 def test_auto_takes_the_streamed_path_above_the_limit(monkeypatch):
     taken = []
     module = id_mrf.__globals__
-    original = module["best_shares"]
-    monkeypatch.setitem(
-        module, "best_shares", lambda *a, **k: (taken.append(k["streamed"]), original(*a, **k))[1]
-    )
+    for name in ("best_shares", "streamed_shares"):
+        monkeypatch.setitem(
+            module, name, lambda *a, f=module[name], n=name: (taken.append(n), f(*a))[1]
+        )
     monkeypatch.setitem(module, "_DENSE_PAIRS", 16 * 16)
     id_mrf(maps(1, 2, 4, 4), maps(1, 2, 4, 4))
     id_mrf(maps(1, 2, 4, 5), maps(1, 2, 4, 5))
-    assert taken == [False, True]
+    assert taken == ["best_shares", "streamed_shares"]
 
 
 def test_the_streamed_path_never_holds_the_matrix(monkeypatch):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from labkit.data.faces import RenderedFaces, face_regions
+from labkit.data.faces import RenderedFaces, box_around, face_regions
 from labkit.inpainting import DEFAULT_WEIGHTS, inpaint
 from labkit.nn.generator import count_parameters
 from labkit.nn.weights import PACKAGED, load_generator, packaged_names, read_metadata, weights_hash
@@ -69,9 +69,7 @@ def test_whole_features_are_filled_in_the_right_place(region: str) -> None:
     generator = load_generator("faces")
     errors: dict[str, list[float]] = {"gmcnn": [], "telea": []}
     for image, where in zip(images, regions, strict=True):
-        rows, columns = np.nonzero(where)
-        mask = np.zeros_like(where)
-        mask[rows.min() - 2 : rows.max() + 3, columns.min() - 2 : columns.max() + 3] = True
+        mask = box_around(where, 2)
         for method, found in errors.items():
             fill = inpaint(image, mask, method, generator=generator)
             found.append(np.abs(fill.astype(float) - image)[where].mean())

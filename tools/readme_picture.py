@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from labkit.data.faces import RenderedFaces, face_regions
+from labkit.data.faces import RenderedFaces, box_around, face_regions
 from labkit.images import atomic_write
 from labkit.inpainting import inpaint
 from labkit.nn.weights import load_generator
@@ -37,13 +37,7 @@ def holes(faces: RenderedFaces, indices: list[int]) -> list[np.ndarray]:
     names = list(regions)
     masks = []
     for k in range(len(indices)):
-        rows, columns = np.nonzero(regions[names[k % len(names)]][k])
-        mask = np.zeros((SIZE, SIZE), bool)
-        mask[
-            max(rows.min() - 4, 1) : min(rows.max() + 5, SIZE - 1),
-            max(columns.min() - 4, 1) : min(columns.max() + 5, SIZE - 1),
-        ] = True
-        masks.append(mask)
+        masks.append(box_around(regions[names[k % len(names)]][k], 4, border=1))
     return masks
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from labkit.data.faces import RenderedFaces, face_regions
+from labkit.data.faces import RenderedFaces, box_around, face_regions
 from labkit.evaluation.methods import Method, open_methods
 from labkit.evaluation.metrics import psnr, ssim
 from labkit.evaluation.protocol import ProtocolConfig
@@ -30,17 +30,6 @@ from labkit.nn.weights import read_metadata
 ROOT = Path(__file__).resolve().parent.parent
 SIZE, FACES, SEED = 64, 200, 7
 MARGIN = 3  # pixels around the region that are covered with it
-
-
-def covering(region: np.ndarray) -> np.ndarray:
-    """The box around a region, with a margin: bool (H, W)."""
-    rows, columns = np.nonzero(region)
-    mask = np.zeros_like(region)
-    mask[
-        max(rows.min() - MARGIN, 0) : rows.max() + MARGIN + 1,
-        max(columns.min() - MARGIN, 0) : columns.max() + MARGIN + 1,
-    ] = True
-    return mask
 
 
 def score_holes(images: np.ndarray, methods: list[Method]) -> list[dict[str, object]]:
@@ -67,7 +56,7 @@ def score_regions(
         for method in methods:
             errors = []
             for image, region in zip(images, regions, strict=True):
-                fill = method.fill(image, covering(region)).astype(float)
+                fill = method.fill(image, box_around(region, MARGIN)).astype(float)
                 errors.append(np.abs(fill - image)[region].mean())
             interval = bootstrap_mean(errors)
             results[name][method.label] = {key: round(value, 2) for key, value in interval.items()}

@@ -112,6 +112,27 @@ def face_regions(seeds: Sequence[int] | np.ndarray, size: int) -> dict[str, np.n
     return regions
 
 
+def box_around(region: np.ndarray, margin: int, *, border: int = 0) -> np.ndarray:
+    """The mask that covers a region whole: its bounding box, widened.
+
+    Args:
+        region: bool (H, W) with at least one pixel, one of those of `face_regions`.
+        margin: pixels added on each side.
+        border: pixels along the image's edge that the mask leaves free.
+
+    Returns:
+        bool (H, W), True = missing.
+    """
+    rows, columns = np.nonzero(region)
+    height, width = region.shape
+    mask = np.zeros_like(region, dtype=bool)
+    mask[
+        max(rows.min() - margin, border) : min(rows.max() + margin + 1, height - border),
+        max(columns.min() - margin, border) : min(columns.max() + margin + 1, width - border),
+    ] = True
+    return mask
+
+
 def _chunks(seeds: np.ndarray, size: int) -> Iterator[tuple[int, Traits, Geometry]]:
     """Seeds in runs that fit the cache: first position, traits and geometry of each."""
     count = max(1, _PIXELS // size**2)

@@ -29,7 +29,7 @@ from tqdm import tqdm
 from labkit.errors import InputError
 from labkit.evaluation.methods import Method
 from labkit.evaluation.metrics import psnr, psnr_as_reported, ssim
-from labkit.evaluation.statistics import Score, bin_of
+from labkit.evaluation.statistics import Score, tenth_of
 
 if TYPE_CHECKING:
     from labkit.evaluation.pairs import Pair, Pairs
@@ -131,7 +131,7 @@ def evaluate(
             )
         if config.as_reported:
             result.scores += _scores_as_reported(pair, ratio, methods, config.size)
-        seen.setdefault(bin_of(ratio), Example(pair.name, ratio, truth, mask, fills))
+        seen.setdefault(tenth_of(ratio), Example(pair.name, ratio, truth, mask, fills))
     result.examples = [seen[key] for key in sorted(seen)]
     return result
 

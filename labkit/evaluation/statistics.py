@@ -52,8 +52,11 @@ def bootstrap_mean(
     return {"mean": float(array.mean()), "low": float(low), "high": float(high)}
 
 
-def bin_of(hole_ratio: float) -> tuple[float, float]:
-    """The tenth that a hole ratio lies in, lower end included: 0.25 → (0.2, 0.3)."""
+def tenth_of(hole_ratio: float) -> tuple[float, float]:
+    """The tenth that a hole ratio lies in, lower end included: 0.25 → (0.2, 0.3).
+
+    Not NVIDIA's bins (`labkit.masks.bin_index`), which begin at 0.01 and include their upper end.
+    """
     # A ratio such as 0.3 is stored a little below itself in places: 1e-9 is less than one pixel.
     index = min(int(hole_ratio / BIN_WIDTH + 1e-9), round(1 / BIN_WIDTH) - 1)
     return round(index * BIN_WIDTH, 1), round((index + 1) * BIN_WIDTH, 1)
@@ -71,7 +74,7 @@ def summarise(scores: Sequence[Score], *, seed: int = 0) -> list[dict[str, objec
         own = [score for score in scores if score.method == method]
         bins: dict[tuple[float, float], list[Score]] = {}
         for score in sorted(own, key=lambda s: s.hole_ratio):
-            bins.setdefault(bin_of(score.hole_ratio), []).append(score)
+            bins.setdefault(tenth_of(score.hole_ratio), []).append(score)
         rows.append(
             {
                 "method": method,

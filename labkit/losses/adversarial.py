@@ -16,8 +16,8 @@ Deviations:
       for real images, which the releases have.
     * The report prints the confidence M_w in the penalty; the TensorFlow release has the mask M
       there (`penalty_mask="mask"`), the Keras ports nothing ("none"). "confidence" is the print.
-    * The fill does not receive the critic's loss: it is detached. The PyTorch release runs that
-      backward pass through the generator, five times a step, and throws the result away.
+    * The fill is detached from the critic's loss, which some versions of the PyTorch release carry
+      back through the generator, five times a step, only to throw the result away.
 """
 
 from __future__ import annotations

@@ -16,8 +16,11 @@ Deviations:
       adds the cosines of the patch's positions.
     * A feature vector of length zero has cosine 0 with everything and no gradient; the release
       divides 0 by 0.
-    * The release names a "style" and a "content" list of layers and computes relu4_2, which is in
-      both, twice. Here it is computed once and weighs 2.
+    * The release names a "style" and a "content" list of layers and computes the deeper, which is
+      in both, twice. Here it is computed once and weighs 2.
+    * The release counts convolutions and ReLUs with one counter, so that what it calls relu3_2 and
+      relu4_2 follows the first convolution of a block: relu3_1 and relu4_1 elsewhere, and here. The
+      default is the paper's conv3_2 and conv4_2.
     * The release never freezes VGG, which then gathers gradients that nobody uses, and computes
       features of the target with gradient. Here neither.
 """
@@ -25,6 +28,7 @@ Deviations:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, get_args
 
 import torch
@@ -33,7 +37,7 @@ from torch import Tensor, nn
 
 from labkit.errors import InputError
 from labkit.images import compose
-from labkit.losses.matching import best_shares
+from labkit.losses.matching import best_shares, streamed_shares
 from labkit.nn.features import Features, default_layers
 
 Centre = Literal["pixel", "channel", "none"]
@@ -94,29 +98,42 @@ def id_mrf(
             raise InputError(f"ID-MRF {name} {value!r} is unknown", f"one of {known}")
     with torch.autocast(generated.device.type, enabled=False):
         work = torch.promote_types(generated.dtype, torch.float32)
-        generated, target = generated.to(work), target.to(work)
         if centre == "pixel":
-            mean = target.mean(dim=1, keepdim=True)  # (B, 1, H, W)
+            means = target.mean(dim=1, keepdim=True, dtype=work)  # (B, 1, H, W)
+        elif centre == "channel":
+            means = target.mean(dim=(0, 2, 3), keepdim=True, dtype=work).expand(
+                len(target), -1, -1, -1
+            )
         else:
-            mean = target.mean(dim=(0, 2, 3), keepdim=True)  # (1, C, 1, 1)
-        if centre != "none":
-            generated, target = generated - mean, target - mean
-        rows, columns = unit_vectors(generated, patch), unit_vectors(target, patch)  # (B, N, C·p²)
-        chosen = _positions(where, patch, len(rows))
+            means = target.new_zeros((len(target), 1, 1, 1), dtype=work)
         losses = []
-        for v, s, here in zip(rows, columns, chosen, strict=True):
-            if here is not None:
-                v, s = v[here], s[here]
-            if len(s) == 0:
-                losses.append(v.sum())  # an empty sum: 0, and a gradient of zeros
+        for example in zip(
+            generated, target, means, _positions(where, patch, len(target)), strict=True
+        ):
+            *inputs, here = example  # (C, H, W) twice, and what is subtracted from both
+            height, width = target.shape[2:]
+            count = (height - patch + 1) * (width - patch + 1) if here is None else len(here)
+            if count == 0:
+                losses.append(inputs[0][:, :0].sum().to(work))  # 0, and a gradient of zeros
                 continue
-            streamed = path == "streamed" or (path == "auto" and len(v) * len(s) > _DENSE_PAIRS)
+            vectors = partial(_vectors, patch=patch, here=here)
             # A single target position has no others to be compared with.
-            others = exclude_self and len(s) > 1
-            best = best_shares(v, s, bandwidth, epsilon, others, streamed=streamed)  # (M,)
+            options = (bandwidth, epsilon, exclude_self and count > 1)
+            if path == "streamed" or (path == "auto" and count**2 > _DENSE_PAIRS):
+                best = streamed_shares(vectors, inputs, *options)  # (M,)
+            else:
+                best = best_shares(*vectors(*inputs), *options)
             losses.append(-best.mean().log())
         loss = torch.stack(losses)
         return loss.mean() if reduction == "mean" else loss.sum()
+
+
+def _vectors(
+    generated: Tensor, target: Tensor, mean: Tensor, *, patch: int, here: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """The compared vectors of one example, (N, C·p²) each."""
+    v, s = (unit_vectors((x.to(mean.dtype) - mean)[None], patch)[0] for x in (generated, target))
+    return (v, s) if here is None else (v[here], s[here])
 
 
 def unit_vectors(features: Tensor, patch: int = 1) -> Tensor:

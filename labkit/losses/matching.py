@@ -19,7 +19,7 @@ other position has a gradient.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -54,8 +54,35 @@ def best_shares(
         (M,), each in (0, 1].
     """
     if streamed:
-        return _Streamed.apply(v, s, bandwidth, epsilon, exclude_self)
+        return streamed_shares(_as_they_are, (v, s), bandwidth, epsilon, exclude_self)
     return relative_similarity(v, s, bandwidth, epsilon, exclude_self).max(dim=0).values
+
+
+def streamed_shares(
+    vectors: Callable[..., tuple[Tensor, Tensor]],
+    inputs: Sequence[Tensor],
+    bandwidth: float = 0.5,
+    epsilon: float = 1e-5,
+    exclude_self: bool = False,
+) -> Tensor:
+    """The streamed `best_shares` of `vectors(*inputs)`, which is called again in the backward pass.
+
+    Between the passes only the inputs live on, which the caller holds anyway, and a number for each
+    target position; the vectors, twice the size of a feature map, do not.
+
+    Args:
+        vectors: inputs → v (N, D) and s (M, D), of length one; differentiable.
+        inputs: what the gradient is taken with respect to.
+        bandwidth, epsilon, exclude_self: as for `best_shares`.
+
+    Returns:
+        (M,), each in (0, 1].
+    """
+    return _Streamed.apply(vectors, (bandwidth, epsilon, exclude_self), *inputs)
+
+
+def _as_they_are(v: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+    return v, s
 
 
 def relative_similarity(
@@ -112,16 +139,15 @@ class _Streamed(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        v: Tensor,
-        s: Tensor,
-        bandwidth: float,
-        epsilon: float,
-        exclude_self: bool,
+        vectors: Callable[..., tuple[Tensor, Tensor]],
+        options: tuple[float, float, bool],
+        *inputs: Tensor,
     ) -> Tensor:
+        v, s = vectors(*inputs)
         best = v.new_full((len(s),), -1.0)
         winner = torch.zeros(len(s), dtype=torch.long, device=v.device)
         for rows in _blocks(len(v), len(s), v.device):
-            share = _softmax_block(v[rows], s, bandwidth, epsilon, exclude_self)  # (n, M)
+            share = _softmax_block(v[rows], s, *options)  # (n, M)
             top = share.amax(dim=0)  # (M,)
             # Finding where a maximum is costs several times more than the maximum, so we look only
             # for target positions whose winner changes: a 1/k part of them in block k, if holders
@@ -129,33 +155,58 @@ class _Streamed(torch.autograd.Function):
             better = (top > best).nonzero().squeeze(1)
             winner[better] = share[:, better].argmax(dim=0) + rows.start
             best = torch.maximum(best, top)
-        ctx.save_for_backward(v, s, winner)
-        ctx.options = (bandwidth, epsilon, exclude_self)
+        ctx.save_for_backward(winner, *inputs)
+        ctx.vectors, ctx.options = vectors, options
         return best
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        v, s, winner = ctx.saved_tensors
-        bandwidth, epsilon, exclude_self = ctx.options
-        winners, place = winner.unique(return_inverse=True)  # (U,), (M,): s was won by row place[s]
-        grad_v = torch.zeros_like(v) if ctx.needs_input_grad[0] else None
-        grad_s = torch.zeros_like(s) if ctx.needs_input_grad[1] else None
-        order = place.argsort()
-        place = place[order]
-        for rows in _blocks(len(winners), len(s), v.device):
-            some = v[winners[rows]]  # (n, C)
-            ends = torch.tensor([rows.start, rows.stop], device=v.device)
-            first, last = torch.searchsorted(place, ends)
-            won, of = order[first:last], place[first:last] - rows.start
-            grad_cosine = _cosine_gradient(
-                some @ s.T, won, of, upstream, bandwidth, epsilon, exclude_self
-            )
-            if grad_v is not None:
-                grad_v[winners[rows]] = grad_cosine @ s
-            if grad_s is not None:
-                grad_s += grad_cosine.T @ some
-        return grad_v, grad_s, None, None, None
+        winner, *inputs = ctx.saved_tensors
+        needed = ctx.needs_input_grad[2:]
+        with torch.enable_grad():
+            inputs = [x.detach().requires_grad_(n) for x, n in zip(inputs, needed, strict=True)]
+            made = ctx.vectors(*inputs)
+        wanted = [x.requires_grad for x in made]
+        gradients = _pull_back(*(x.detach() for x in made), winner, upstream, wanted, *ctx.options)
+        arrived = torch.autograd.grad(
+            [x for x in made if x.requires_grad],
+            [x for x in inputs if x.requires_grad],
+            [gradient for gradient in gradients if gradient is not None],
+        )
+        rest = iter(arrived)
+        return None, None, *(next(rest) if n else None for n in needed)
+
+
+def _pull_back(
+    v: Tensor,
+    s: Tensor,
+    winner: Tensor,
+    upstream: Tensor,
+    wanted: Sequence[bool],
+    bandwidth: float,
+    epsilon: float,
+    exclude_self: bool,
+) -> tuple[Tensor | None, Tensor | None]:
+    """The gradients of v and s, where wanted, from that of each target position's best share."""
+    winners, place = winner.unique(return_inverse=True)  # (U,), (M,): s was won by row place[s]
+    grad_v = torch.zeros_like(v) if wanted[0] else None
+    grad_s = torch.zeros_like(s) if wanted[1] else None
+    order = place.argsort()
+    place = place[order]
+    for rows in _blocks(len(winners), len(s), v.device):
+        some = v[winners[rows]]  # (n, C)
+        ends = torch.tensor([rows.start, rows.stop], device=v.device)
+        first, last = torch.searchsorted(place, ends)
+        won, of = order[first:last], place[first:last] - rows.start
+        grad_cosine = _cosine_gradient(
+            some @ s.T, won, of, upstream, bandwidth, epsilon, exclude_self
+        )
+        if grad_v is not None:
+            grad_v[winners[rows]] = grad_cosine @ s
+        if grad_s is not None:
+            grad_s += grad_cosine.T @ some
+    return grad_v, grad_s
 
 
 def _softmax_block(

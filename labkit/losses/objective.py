@@ -74,7 +74,10 @@ OBJECTIVES: dict[str, ObjectiveConfig] = {
     ),
     "release": ObjectiveConfig(
         reconstruction=ReconstructionConfig(confidence=ConfidenceConfig(kernel="released")),
-        id_mrf=IDMRFConfig(normalise="mean-only", reduction="sum"),
+        # By the release's own count of layers these are relu3_2 and relu4_2.
+        id_mrf=IDMRFConfig(
+            layers={"relu3_1": 1.0, "relu4_1": 2.0}, normalise="mean-only", reduction="sum"
+        ),
     ),
     "report": ObjectiveConfig(
         reconstruction=ReconstructionConfig(

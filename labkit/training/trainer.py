@@ -172,6 +172,8 @@ class _Loop:
         objective = Objective(config.objective, warm_up_only=not config.has_second_stage)
         self.dtype = next(self.networks.model.parameters()).dtype
         self.objective = objective.to(fabric.device, self.dtype)
+        if config.channels_last:
+            self.objective.to(memory_format=torch.channels_last)
         if config.compile and objective.id_mrf is not None:
             objective.id_mrf.features.compile()
         self.train_step = Step(fabric, config, self.networks, self.objective)
