@@ -217,6 +217,16 @@ def test_the_generator_s_step_leaves_the_critics_alone_and_the_other_way_round()
     assert all(p.requires_grad for p in networks.critics.parameters())
 
 
+def test_a_run_that_cannot_begin_leaves_the_folder_free(tmp_path) -> None:
+    features = IDMRFConfig("squeezenet1_1", weights=str(tmp_path / "nowhere.pth"))
+    config = dataclasses.replace(
+        SMALL, objective=dataclasses.replace(OBJECTIVE, id_mrf=features), steps=4
+    )
+    for _ in range(2):  # the second time it must not say that the folder is in use
+        with pytest.raises(InputError, match="nowhere"):
+            train(config, tmp_path / "run", hardware=CPU, progress=False)
+
+
 def test_learning_rates_of_the_stages() -> None:
     config = dataclasses.replace(
         SMALL,

@@ -100,11 +100,14 @@ def train(
         precision=_PRECISIONS[config.precision],  # type: ignore[arg-type]
     )
     fabric.launch()
-    _prepare(fabric, run, config, resume or previous)
+    _check_folder(fabric, run, config, resume or previous)
     resumed = previous or (resume and run.holds_a_checkpoint())
     # A resumed run has its weights in the checkpoint; the file it began from may be gone.
     start = dataclasses.replace(config, from_weights=None) if resumed else config
     loop = _Loop(fabric, run, config, initial_generator(start), hardware.workers)
+    # Only now that data, features and networks are there does the folder become the run's.
+    if not (resume or previous) and fabric.is_global_zero:
+        atomic_write(run.config, lambda file: file.write(config.to_json().encode()))
     if resumed:
         loop.restore(run.load_state(previous=previous))
     elif resume and fabric.is_global_zero:
@@ -112,26 +115,25 @@ def train(
     return loop.run_to_end(progress)
 
 
-def _prepare(fabric: Fabric, run: RunFolder, config: TrainConfig, resume: bool) -> None:
-    """Look at the folder, in one process, and write a fresh run's configuration."""
+def _check_folder(fabric: Fabric, run: RunFolder, config: TrainConfig, resume: bool) -> None:
+    """Refuse, in every process, a folder that is in use or holds another run."""
     trouble = None
     if fabric.is_global_zero:
         try:
-            _claim(run, config, resume)
+            _refuse_other_runs(run, config, resume)
         except InputError as error:
             trouble = (error.problem, error.remedy)
     if (trouble := fabric.broadcast(trouble)) is not None:
         raise InputError(*trouble)
 
 
-def _claim(run: RunFolder, config: TrainConfig, resume: bool) -> None:
+def _refuse_other_runs(run: RunFolder, config: TrainConfig, resume: bool) -> None:
     if not resume:
         if run.holds_a_run():
             raise InputError(
                 f"{run.path}: already holds a run",
                 "add --resume to go on with it, or choose another folder",
             )
-        atomic_write(run.config, lambda file: file.write(config.to_json().encode()))
         return
     saved = TrainConfig.read(run.config)
     differing = [name for name in config.differences(saved) if name not in _FREE_ON_RESUME]
