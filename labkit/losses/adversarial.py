@@ -152,7 +152,7 @@ def gradient_penalty(
         t = t.to(real.dtype)
         between = (t * fake + (1.0 - t) * real).requires_grad_()  # (B, 3, H, W)
         scores = critic(between)  # (B,)
-        # No score depends on another sample, so the sum's gradient holds each sample's own.
+        # No score depends on another sample: the sum's gradient holds each one's own.
         (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
         if weight is not None:
             gradient = gradient * weight.detach().to(gradient.dtype)
