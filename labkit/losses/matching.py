@@ -27,8 +27,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 # Entries of one block of the streamed path. On a CPU a block should stay in the cache of its core
-# (2 MB in float32); on other devices it should be large enough to fill them.
-_BLOCK = {"cpu": 1 << 19}
+# (4 MB in float32); on other devices it should be large enough to fill them.
+_BLOCK = {"cpu": 1 << 20}
 _BLOCK_ELSEWHERE = 1 << 25
 
 
