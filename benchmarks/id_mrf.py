@@ -8,8 +8,8 @@ respect to the generated features only. Memory: the peak above what the process 
 call, inputs included there, each variant in a fresh process after a tiny call that loads libraries.
 
 Two kinds of features, because the streamed backward pass works on winning positions only: "filled",
-a photograph and the same with its hole filled classically (random VGG19's relu3_2), where nearly
-every known position wins its own match, the dearest case; "unrelated", normal noise.
+a photograph and the same with its hole filled classically (random VGG19's relu3_2), where 41 % of
+the rows win; "unrelated", normal noise, where 57 % do. The record has both shares.
 """
 
 from __future__ import annotations
