@@ -7,6 +7,8 @@ import errno
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -279,6 +281,24 @@ def test_an_epoch_shows_every_picture_once() -> None:
     assert sorted(drawn) == list(range(1000))
     again = [stream._index(step, slot) for step in range(20, 40) for slot in range(50)]
     assert sorted(again) == list(range(1000)) and again != drawn
+
+
+def test_workers_start_although_opencv_has_run_threads_of_its_own() -> None:
+    """In a process of its own: where this goes wrong, it waits for ever."""
+    script = """
+import cv2, numpy as np
+from labkit.data.batches import BatchesByStep, load_batches
+from labkit.data.faces import RenderedFaces
+from labkit.masks import MaskConfig
+cv2.setNumThreads(4)
+cv2.resize(np.zeros((2000, 2000, 3), np.uint8), (1500, 1500), interpolation=cv2.INTER_CUBIC)
+batches = BatchesByStep(RenderedFaces(48, "val"), MaskConfig(kind="free-form"), 32, 2, 0)
+print(len(list(load_batches(batches, 0, 3, workers=2))))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.strip() == "3", done.stderr
 
 
 def test_batches_that_cannot_be_are_refused() -> None:

@@ -135,7 +135,14 @@ class BatchesByStep(Dataset):
 def load_batches(
     batches: BatchesByStep, start: int, stop: int, *, workers: int = 0, pin: bool = False
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of steps start … stop−1, prepared ahead by `workers` processes."""
+    """Batches of steps start … stop−1, prepared ahead by `workers` processes.
+
+    With workers, OpenCV is set to one thread in this process. A forked child inherits its pool of
+    threads as a record of threads that do not exist there, and would wait for them for ever, even
+    to be told to use one only.
+    """
+    if workers:
+        cv2.setNumThreads(1)
     loader = DataLoader(
         batches,
         batch_size=None,
@@ -151,4 +158,3 @@ def _prepare_worker(_: int) -> None:
     """Ctrl-C reaches every process of a terminal; the training loop alone decides when to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    cv2.setNumThreads(1)
