@@ -31,7 +31,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from labkit.errors import InputError
+from labkit.errors import InputError, check_choice
 from labkit.nn.critics import Critics
 
 AdversarialKind = Literal["wgan-gp", "hinge"]
@@ -58,9 +58,7 @@ class AdversarialConfig:
         _check_kind(self.kind)
         if not (self.penalty >= 0 and math.isfinite(self.penalty)):
             raise InputError(f"gradient penalty weight {self.penalty} must be a number, 0 or more")
-        if self.penalty_mask not in get_args(PenaltyMask):
-            known = ", ".join(get_args(PenaltyMask))
-            raise InputError(f"penalty mask {self.penalty_mask!r} is unknown", f"one of {known}")
+        check_choice("penalty mask", self.penalty_mask, get_args(PenaltyMask))
 
     def to_dict(self) -> dict[str, object]:
         """As plain values, for JSON."""
@@ -259,9 +257,7 @@ def _at_least_float32(x: Tensor) -> Tensor:
 
 
 def _check_kind(kind: str) -> None:
-    if kind not in get_args(AdversarialKind):
-        known = ", ".join(get_args(AdversarialKind))
-        raise InputError(f"adversarial loss {kind!r} is unknown", f"one of {known}")
+    check_choice("adversarial loss", kind, get_args(AdversarialKind))
 
 
 def _check_pair(real: Tensor, fake: Tensor, weight: Tensor | None) -> None:

@@ -28,7 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from labkit.errors import InputError
+from labkit.errors import InputError, check_choice
 from labkit.images import check_mask
 from labkit.nn.layers import pad
 
@@ -62,12 +62,8 @@ class ConfidenceConfig:
     padding: Border = "reflect"
 
     def __post_init__(self) -> None:
-        if self.kernel not in get_args(Kernel):
-            known = ", ".join(get_args(Kernel))
-            raise InputError(f"confidence kernel {self.kernel!r} is unknown", f"one of {known}")
-        if self.padding not in get_args(Border):
-            known = ", ".join(get_args(Border))
-            raise InputError(f"confidence padding {self.padding!r} is unknown", f"one of {known}")
+        check_choice("confidence kernel", self.kernel, get_args(Kernel))
+        check_choice("confidence padding", self.padding, get_args(Border))
         if self.size < 1:
             raise InputError(f"confidence kernel size {self.size} must be at least 1")
         if not (self.scale > 0 and math.isfinite(self.scale)):

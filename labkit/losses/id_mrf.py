@@ -35,10 +35,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.errors import InputError
+from labkit.errors import InputError, check_choice
 from labkit.images import compose
 from labkit.losses.matching import best_shares, streamed_shares
-from labkit.nn.features import Features, default_layers
+from labkit.nn.features import Features, Normalisation, default_layers
 
 Centre = Literal["pixel", "channel", "none"]
 Reduction = Literal["mean", "sum"]
@@ -88,14 +88,9 @@ def id_mrf(
         InputError: maps of different shapes, a patch larger than the map, or an unknown option.
     """
     _check(generated, target, where, bandwidth, epsilon, patch)
-    for name, value, kind in (
-        ("centre", centre, Centre),
-        ("reduction", reduction, Reduction),
-        ("path", path, Path),
-    ):
-        if value not in get_args(kind):
-            known = ", ".join(get_args(kind))
-            raise InputError(f"ID-MRF {name} {value!r} is unknown", f"one of {known}")
+    check_choice("ID-MRF centre", centre, get_args(Centre))
+    check_choice("ID-MRF reduction", reduction, get_args(Reduction))
+    check_choice("ID-MRF path", path, get_args(Path))
     with torch.autocast(generated.device.type, enabled=False):
         work = torch.promote_types(generated.dtype, torch.float32)
         if centre == "pixel":
@@ -171,7 +166,7 @@ class IDMRFConfig:
     features: str = "vgg19"
     layers: dict[str, float] = field(default_factory=dict)
     weights: str | None = None
-    normalise: Literal["imagenet", "mean-only"] = "imagenet"
+    normalise: Normalisation = "imagenet"
     bandwidth: float = 0.5
     epsilon: float = 1e-5
     patch: int = 1
@@ -182,18 +177,11 @@ class IDMRFConfig:
     path: Path = "auto"
 
     def __post_init__(self) -> None:
-        for name, kind in (
-            ("centre", Centre),
-            ("reduction", Reduction),
-            ("path", Path),
-            ("region", Region),
-            ("normalise", Literal["imagenet", "mean-only"]),
-        ):
-            if getattr(self, name) not in get_args(kind):
-                known = ", ".join(get_args(kind))
-                raise InputError(
-                    f"ID-MRF {name} {getattr(self, name)!r} is unknown", f"one of {known}"
-                )
+        check_choice("ID-MRF centre", self.centre, get_args(Centre))
+        check_choice("ID-MRF reduction", self.reduction, get_args(Reduction))
+        check_choice("ID-MRF path", self.path, get_args(Path))
+        check_choice("ID-MRF region", self.region, get_args(Region))
+        check_choice("ID-MRF normalise", self.normalise, get_args(Normalisation))
         if not (self.bandwidth > 0 and self.epsilon > 0 and self.patch >= 1):
             raise InputError(
                 f"ID-MRF bandwidth {self.bandwidth} and epsilon {self.epsilon} must be above 0 and "

@@ -110,10 +110,6 @@ class Objective(nn.Module):
         self.id_mrf = IDMRFLoss(self.config.id_mrf) if compares else None
         self.adversarial = AdversarialLoss(self.config.adversarial)
 
-    @property
-    def has_critics(self) -> bool:
-        return self.config.adversarial_weight > 0
-
     def warm_up(
         self, prediction: Tensor, target: Tensor, mask: Tensor, hole_share: Tensor | None = None
     ) -> tuple[Tensor, Terms]:

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from labkit.errors import InputError
+from labkit.errors import InputError, check_choice
 from labkit.losses.confidence import ConfidenceConfig, confidence_weights
 
 
@@ -96,9 +96,7 @@ class ReconstructionConfig:
     def __post_init__(self) -> None:
         if isinstance(self.confidence, dict):  # from JSON
             object.__setattr__(self, "confidence", ConfidenceConfig(**self.confidence))
-        if self.form not in get_args(Form):
-            known = ", ".join(get_args(Form))
-            raise InputError(f"reconstruction form {self.form!r} is unknown", f"one of {known}")
+        check_choice("reconstruction form", self.form, get_args(Form))
         if self.hole < 0 or self.known < 0:
             raise InputError(f"region weights {self.hole} and {self.known} must not be negative")
 

@@ -31,7 +31,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from labkit.errors import InputError
+from labkit.errors import InputError, check_choice
 from labkit.images import check_mask
 from labkit.nn.generator import ELU_GAIN
 
@@ -77,14 +77,10 @@ class CriticConfig:
                 raise InputError(
                     f"critic channels {channels} must be one or more positive whole numbers"
                 )
-        if self.activation not in get_args(Activation):
-            known = ", ".join(get_args(Activation))
-            raise InputError(f"critic activation {self.activation!r} is unknown", f"one of {known}")
+        check_choice("critic activation", self.activation, get_args(Activation))
         if not 0 <= self.slope < 1:
             raise InputError(f"critic slope {self.slope} must lie in [0, 1)")
-        if self.local not in get_args(LocalView):
-            known = ", ".join(get_args(LocalView))
-            raise InputError(f"local critic {self.local!r} is unknown", f"one of {known}")
+        check_choice("local critic", self.local, get_args(LocalView))
         if self.window is not None:
             if self.local != "window":
                 raise InputError(

@@ -24,7 +24,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from labkit.errors import InputError
+from labkit.errors import InputError, check_choice
 from labkit.nn.state import UNREADABLE, read_tensors
 
 Normalisation = Literal["imagenet", "mean-only"]
@@ -65,9 +65,7 @@ class Features(nn.Module):
         normalise: Normalisation = "imagenet",
     ) -> None:
         super().__init__()
-        if normalise not in get_args(Normalisation):
-            known = ", ".join(get_args(Normalisation))
-            raise InputError(f"normalisation {normalise!r} is unknown", f"one of {known}")
+        check_choice("normalisation", normalise, get_args(Normalisation))
         network, seed = _parse(name)
         if seed is not None and weights is not None:
             raise InputError(f"{name} draws its weights and takes no file", "name a network")

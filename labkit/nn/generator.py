@@ -25,7 +25,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from labkit.errors import InputError
+from labkit.errors import InputError, check_choice
 from labkit.images import check_image, check_mask, mask_input
 from labkit.nn.layers import PADDING_MODES, ConvELU, PaddedConv2d, PaddingMode, pad
 
@@ -73,14 +73,8 @@ class GeneratorConfig:
                 raise InputError(f"generator kernel {kernel} has no column", f"choose from {known}")
         if any(dilation < 1 for dilation in self.dilations):
             raise InputError(f"generator dilations {self.dilations} must be 1 or more")
-        if self.padding not in PADDING_MODES:
-            known = ", ".join(PADDING_MODES)
-            raise InputError(f"generator padding {self.padding!r} is unknown", f"one of {known}")
-        if self.initialisation not in get_args(Initialisation):
-            known = ", ".join(get_args(Initialisation))
-            raise InputError(
-                f"initialisation {self.initialisation!r} is unknown", f"one of {known}"
-            )
+        check_choice("generator padding", self.padding, PADDING_MODES)
+        check_choice("initialisation", self.initialisation, get_args(Initialisation))
 
     def to_dict(self) -> dict[str, object]:
         """As plain values, for JSON."""

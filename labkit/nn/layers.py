@@ -17,7 +17,7 @@ from typing import Literal, get_args
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.errors import InputError
+from labkit.errors import InputError, check_choice
 
 PaddingMode = Literal["reflect", "replicate", "zeros"]
 PADDING_MODES: tuple[str, ...] = get_args(PaddingMode)
@@ -80,10 +80,7 @@ class PaddedConv2d(nn.Module):
         super().__init__()
         if kernel % 2 == 0:
             raise InputError(f"kernel {kernel} is even", "an odd kernel has a centre to pad around")
-        if padding not in PADDING_MODES:
-            raise InputError(
-                f"padding {padding!r} is unknown", f"one of {', '.join(PADDING_MODES)}"
-            )
+        check_choice("padding", padding, PADDING_MODES)
         self.padding: PaddingMode = padding
         self.reach = dilation * (kernel - 1) // 2
         # Zeros are left to the convolution itself, which then copies nothing.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from labkit.data.batches import Augmentation
-from labkit.errors import InputError
+from labkit.errors import InputError, check_choice
 from labkit.losses.objective import ObjectiveConfig
 from labkit.masks import MaskConfig
 from labkit.nn.critics import CriticConfig
@@ -52,9 +52,7 @@ class DataConfig:
             object.__setattr__(self, "masks", MaskConfig(**self.masks))
         if isinstance(self.augmentation, dict):
             object.__setattr__(self, "augmentation", Augmentation(**self.augmentation))
-        if self.cache not in get_args(Cache):
-            known = ", ".join(get_args(Cache))
-            raise InputError(f"cache {self.cache!r} is unknown", f"one of {known}")
+        check_choice("cache", self.cache, get_args(Cache))
         whole = self.augmentation.smallest_crop == 1 and self.source_size in (None, self.size)
         if self.cache == "device" and not whole:
             raise InputError(
@@ -180,10 +178,8 @@ class TrainConfig:
             raise InputError(f"Adam's betas {self.betas} must be two numbers in [0, 1)")
         if self.clip_norm < 0 or self.validate_every < 0:
             raise InputError("clip_norm and validate_every must not be negative")
-        for name, kind in (("precision", Precision), ("schedule", Schedule)):
-            if getattr(self, name) not in get_args(kind):
-                known = ", ".join(get_args(kind))
-                raise InputError(f"{name} {getattr(self, name)!r} is unknown", f"one of {known}")
+        check_choice("precision", self.precision, get_args(Precision))
+        check_choice("schedule", self.schedule, get_args(Schedule))
 
     @property
     def warm_up_steps(self) -> int:

@@ -10,7 +10,7 @@ Deviations:
 
 from __future__ import annotations
 
-from labkit.errors import InputError
+from labkit.errors import check_choice
 from labkit.losses.adversarial import AdversarialConfig
 from labkit.losses.id_mrf import IDMRFConfig
 from labkit.losses.objective import OBJECTIVES, ObjectiveConfig
@@ -81,6 +81,5 @@ def preset(name: str) -> TrainConfig:
     Raises:
         InputError: there is none; the message lists those there are.
     """
-    if name not in PRESETS:
-        raise InputError(f"preset {name!r} is unknown", f"one of {', '.join(PRESETS)}")
+    check_choice("preset", name, PRESETS)
     return PRESETS[name]
