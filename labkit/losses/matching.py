@@ -30,6 +30,7 @@ from torch.autograd.function import once_differentiable
 # (4 MB in float32); on other devices it should be large enough to fill them.
 _BLOCK = {"cpu": 1 << 20}
 _BLOCK_ELSEWHERE = 1 << 25
+_GROUP = 16  # rows of a block whose maxima are taken together on the way to a winner
 
 
 def best_shares(
@@ -146,29 +147,36 @@ class _Streamed(torch.autograd.Function):
         v, s = vectors(*inputs)
         best = v.new_full((len(s),), -1.0)
         winner = torch.zeros(len(s), dtype=torch.long, device=v.device)
-        for rows in _blocks(len(v), len(s), v.device):
-            share = _softmax_block(v[rows], s, *options)  # (n, M)
-            top = share.amax(dim=0)  # (M,)
-            # Finding where a maximum is costs several times more than the maximum, so we look only
-            # for target positions whose winner changes: a 1/k part of them in block k, if holders
-            # of the record come in random order.
-            better = (top > best).nonzero().squeeze(1)
-            winner[better] = share[:, better].argmax(dim=0) + rows.start
+        undecided = torch.ones(len(v), dtype=torch.bool, device=v.device)
+        space = _Workspace(v, s)
+        for rows in space.blocks(len(v)):
+            share = _shares(v[rows], s, space, *options)  # (n, M)
+            undecided[rows] = _undecided(share)
+            top, row = _column_maxima(share, best)
+            winner = torch.where(top > best, row + rows.start, winner)
             best = torch.maximum(best, top)
-        ctx.save_for_backward(winner, *inputs)
+        ctx.save_for_backward(winner, undecided, *inputs)
         ctx.vectors, ctx.options = vectors, options
         return best
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        winner, *inputs = ctx.saved_tensors
+        winner, undecided, *inputs = ctx.saved_tensors
         needed = ctx.needs_input_grad[2:]
         with torch.enable_grad():
             inputs = [x.detach().requires_grad_(n) for x, n in zip(inputs, needed, strict=True)]
             made = ctx.vectors(*inputs)
         wanted = [x.requires_grad for x in made]
-        gradients = _pull_back(*(x.detach() for x in made), winner, upstream, wanted, *ctx.options)
+        columns = undecided[winner].nonzero().squeeze(1)
+        gradients = _pull_back(
+            *(x.detach() for x in made),
+            columns,
+            winner[columns],
+            upstream[columns],
+            wanted,
+            *ctx.options,
+        )
         arrived = torch.autograd.grad(
             [x for x in made if x.requires_grad],
             [x for x in inputs if x.requires_grad],
@@ -178,9 +186,36 @@ class _Streamed(torch.autograd.Function):
         return None, None, *(next(rest) if n else None for n in needed)
 
 
+class _Workspace:
+    """Room for two blocks of the matrix, used again for every block.
+
+    The allocator of a CPU gives arrays of this size back to the system, and the pages of a new one
+    come zeroed, one fault each: for the softmax of a block that took four times the softmax.
+    """
+
+    def __init__(self, v: Tensor, s: Tensor) -> None:
+        entries = _BLOCK.get(v.device.type, _BLOCK_ELSEWHERE)
+        self.rows = min(max(1, entries // len(s)), len(v))
+        self._cosine, self._share = (v.new_empty((self.rows, len(s))) for _ in range(2))
+
+    def blocks(self, rows: int) -> Iterator[slice]:
+        """Slices that cover so many rows, each no longer than the room there is."""
+        for start in range(0, rows, self.rows):
+            yield slice(start, min(start + self.rows, rows))
+
+    def cosine(self, v: Tensor, s: Tensor) -> Tensor:
+        """v sᵀ, (n, M), in the first room."""
+        return torch.mm(v, s.T, out=self._cosine[: len(v)])
+
+    def softmax(self, logits: Tensor) -> Tensor:
+        """Of each row, (n, M), in the second room."""
+        return torch.softmax(logits, dim=1, out=self._share[: len(logits)])
+
+
 def _pull_back(
     v: Tensor,
     s: Tensor,
+    columns: Tensor,
     winner: Tensor,
     upstream: Tensor,
     wanted: Sequence[bool],
@@ -188,19 +223,25 @@ def _pull_back(
     epsilon: float,
     exclude_self: bool,
 ) -> tuple[Tensor | None, Tensor | None]:
-    """The gradients of v and s, where wanted, from that of each target position's best share."""
-    winners, place = winner.unique(return_inverse=True)  # (U,), (M,): s was won by row place[s]
+    """The gradients of v and s, where wanted, from those of the best shares.
+
+    Args:
+        columns, winner, upstream: target positions, the rows that won them, and the gradients of
+            their best shares, (K,) each.
+    """
+    winners, place = winner.unique(return_inverse=True)  # (U,), (K,): row place[k] won columns[k]
     grad_v = torch.zeros_like(v) if wanted[0] else None
     grad_s = torch.zeros_like(s) if wanted[1] else None
     order = place.argsort()
     place = place[order]
-    for rows in _blocks(len(winners), len(s), v.device):
+    space = _Workspace(v, s)
+    for rows in space.blocks(len(winners)):
         some = v[winners[rows]]  # (n, C)
         ends = torch.tensor([rows.start, rows.stop], device=v.device)
         first, last = torch.searchsorted(place, ends)
         won, of = order[first:last], place[first:last] - rows.start
         grad_cosine = _cosine_gradient(
-            some @ s.T, won, of, upstream, bandwidth, epsilon, exclude_self
+            some, s, space, columns[won], of, upstream[won], bandwidth, epsilon, exclude_self
         )
         if grad_v is not None:
             grad_v[winners[rows]] = grad_cosine @ s
@@ -209,19 +250,58 @@ def _pull_back(
     return grad_v, grad_s
 
 
-def _softmax_block(
-    v: Tensor, s: Tensor, bandwidth: float, epsilon: float, exclude_self: bool
+def _undecided(share: Tensor) -> Tensor:
+    """Which rows of shares (n, M) are other than a one among zeros: only they have a gradient.
+
+    With the derivative of a softmax, R ⊙ (G − Σ G R), a row that is certain to the last bit gives
+    zeros whatever it won. Where a fill copies the picture, outside the hole, most rows are so.
+    """
+    undecided = share.amax(dim=1) < 1.0
+    others = (~undecided).nonzero().squeeze(1)
+    undecided[others] = share[others].count_nonzero(dim=1) > 1
+    return undecided
+
+
+def _column_maxima(share: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """The largest of each column, and its row where that is above the `known` number.
+
+    Finding where a maximum is costs many times more than the maximum. So we take the maxima of
+    groups of rows, and look inside a group only for columns that set a record: a 1/k part of them
+    in block k, if holders of the record come in random order.
+
+    Args:
+        share: (n, M).
+        known: (M,).
+
+    Returns:
+        (M,) and (M,); the row of a column without a record is 0.
+    """
+    groups = [group.amax(dim=0) for group in share.split(_GROUP)]
+    top, group = torch.stack(groups).max(dim=0)  # (M,), (M,)
+    row = torch.zeros_like(group)
+    better = (top > known).nonzero().squeeze(1)  # (k,)
+    first = group[better] * _GROUP
+    inside = torch.arange(_GROUP, device=share.device)[:, None] + first  # (16, k)
+    inside.clamp_(max=len(share) - 1)
+    row[better] = first + share[inside, better].argmax(dim=0)
+    return top, row
+
+
+def _shares(
+    v: Tensor, s: Tensor, space: _Workspace, bandwidth: float, epsilon: float, exclude_self: bool
 ) -> Tensor:
     """R̄S of some rows, (n, M), without looking for the places of their maxima."""
-    cosine = v @ s.T
+    cosine = space.cosine(v, s)
     if exclude_self:
-        return torch.softmax(_logits(cosine, bandwidth, epsilon, True)[0], dim=1)
+        return space.softmax(_logits(cosine, bandwidth, epsilon, True)[0])
     scale = _scale(cosine.amax(dim=1, keepdim=True), bandwidth, epsilon)
-    return torch.softmax(cosine.mul_(scale), dim=1)
+    return space.softmax(cosine.mul_(scale))
 
 
 def _cosine_gradient(
-    cosine: Tensor,
+    v: Tensor,
+    s: Tensor,
+    space: _Workspace,
     won: Tensor,
     of: Tensor,
     upstream: Tensor,
@@ -229,29 +309,29 @@ def _cosine_gradient(
     epsilon: float,
     exclude_self: bool,
 ) -> Tensor:
-    """The loss's gradient in a block of cosines (n, M), whose rows `of` won the columns `won`."""
-    logits, scale, nearest = _logits(cosine, bandwidth, epsilon, exclude_self)
-    share = torch.softmax(logits, dim=1)  # (n, M)
-    incoming = upstream[won]
-    inner = share.new_zeros(len(share)).index_add_(0, of, incoming * share[of, won])
-    grad = share * -inner[:, None]  # R ⊙ (G − Σ G R), G being 0 away from the winning pairs
-    grad[of, won] += share[of, won] * incoming
+    """The loss's gradient in the cosines (n, M) of some rows, of which `of` won columns `won`."""
+    cosine = space.cosine(v, s)
+    if exclude_self:
+        logits, scale, nearest = _logits(cosine, bandwidth, epsilon, True)
+    else:
+        largest, nearest = cosine.max(dim=1, keepdim=True)
+        scale = _scale(largest, bandwidth, epsilon)
+        logits = cosine.mul_(scale)
+    grad = space.softmax(logits)  # R
+    at_won = upstream * grad[of, won]
+    inner = grad.new_zeros(len(grad)).index_add_(0, of, at_won)
+    grad *= -inner[:, None]  # R ⊙ (G − Σ G R), G being 0 away from the winning pairs
+    grad[of, won] += at_won
     # ℓ = cos · scale with scale = 1 / (2 h (m + ε)) and m = (1 − max cos) / 2, so that
     # ∂scale/∂max cos = h · scale²: the best match is pulled on by the whole row.
     if not exclude_self:
-        pull = bandwidth * scale * (grad * logits).sum(dim=1, keepdim=True)
+        pull = bandwidth * scale * torch.linalg.vecdot(grad, logits)[:, None]
         grad *= scale
         return grad.scatter_add_(1, nearest, pull)
     first, second = scale[:, :1], scale[:, 1:]
     own, runner_up = nearest[:, :1], nearest[:, 1:]
     at_own, logit_own = grad.gather(1, own), logits.gather(1, own)
-    others = (grad * logits).sum(dim=1, keepdim=True) - at_own * (logit_own - first)
+    others = torch.linalg.vecdot(grad, logits)[:, None] - at_own * (logit_own - first)
     grad *= first
     grad.scatter_(1, own, second * at_own + bandwidth * first * others)
     return grad.scatter_add_(1, runner_up, bandwidth * second * at_own * (logit_own - first))
-
-
-def _blocks(rows: int, columns: int, device: torch.device) -> Iterator[slice]:
-    size = max(1, _BLOCK.get(device.type, _BLOCK_ELSEWHERE) // columns)
-    for start in range(0, rows, size):
-        yield slice(start, min(start + size, rows))

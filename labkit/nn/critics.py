@@ -33,7 +33,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from labkit.errors import InputError, check_choice
 from labkit.images import check_mask
-from labkit.nn.generator import ELU_GAIN
+from labkit.nn.layers import ELU_GAIN
 
 Activation = Literal["elu", "leaky-relu"]
 LocalView = Literal["window", "patch", "masked", "none"]

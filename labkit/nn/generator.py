@@ -13,132 +13,36 @@ Deviations:
       reflection inside the network may exceed the feature map (`labkit.nn.layers`).
     * The prediction is clamped to [-1, 1] outside training only. A clamped value has no gradient:
       in the release, where training clamps too, a prediction once out of the range stays out.
-    * `padding="zeros"` (the TensorFlow release's choice) and He initialisation are options.
+    * Options of `GeneratorConfig` that are not the paper's: zero padding (the TensorFlow release's
+      choice), He initialisation, other bottlenecks and upsampling, attention.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from labkit.errors import InputError, check_choice
+from labkit.errors import InputError
 from labkit.images import check_image, check_mask, mask_input
-from labkit.nn.layers import PADDING_MODES, ConvELU, PaddedConv2d, PaddingMode, pad
-
-Initialisation = Literal["normal", "he"]
+from labkit.nn.attention import DoubleAttention, SqueezeExcitation
+from labkit.nn.bottleneck import ChannelwiseDense
+from labkit.nn.columns import make_column
+from labkit.nn.generator_config import GeneratorConfig
+from labkit.nn.layers import (
+    ELU_GAIN,
+    ConvELU,
+    PaddedConv2d,
+    SubpixelUpsample,
+    TransposedUpsample,
+    draw_normal,
+    pad,
+)
 
 SMALLEST_SIDE = 32  # a quarter-resolution feature map then has 8 pixels to work with
 DOWNSAMPLING = 4  # two stride-2 convolutions
 RELEASED_STD = 0.02
-# For z ~ N(0, 1), E[ELU(z)²] = ½ + e²Φ(−2) − 2√e Φ(−1) + ½ = 0.645: a layer with weights of
-# variance gain / fan-in hands on features of the variance that it received.
-ELU_GAIN = 1.0 / 0.6449
-
-
-@dataclass(frozen=True)
-class GeneratorConfig:
-    """What a GMCNN generator looks like. The defaults are the paper's model.
-
-    Attributes:
-        width: base channels c; every layer has a multiple of it. Even, at least 2.
-        kernels: one column for each; a subset of (7, 5, 3) in any order.
-        dilations: of the bottleneck's dilated convolutions, first to last; may be empty.
-        padding: "reflect" as the PyTorch release, "zeros" as the TensorFlow one, or "replicate".
-        initialisation: "normal" draws weights from N(0, 0.02²) as the release; "he" keeps the scale
-            of features through the depth (He et al. 2015, with ELU's gain), which trains faster
-            without normalisation layers.
-    """
-
-    width: int = 32
-    kernels: tuple[int, ...] = (7, 5, 3)
-    dilations: tuple[int, ...] = (2, 4, 8, 16)
-    padding: PaddingMode = "reflect"
-    initialisation: Initialisation = "normal"
-
-    def __post_init__(self) -> None:
-        # JSON has no tuples: accept lists, keep tuples, so that equal configurations compare equal.
-        object.__setattr__(self, "kernels", tuple(self.kernels))
-        object.__setattr__(self, "dilations", tuple(self.dilations))
-        if self.width < 2 or self.width % 2:
-            raise InputError(f"generator width {self.width} must be even and at least 2")
-        if not self.kernels or len(set(self.kernels)) != len(self.kernels):
-            raise InputError(f"generator kernels {self.kernels} must be distinct and at least one")
-        for kernel in self.kernels:
-            if kernel not in COLUMN_DECODERS:
-                known = ", ".join(map(str, COLUMN_DECODERS))
-                raise InputError(f"generator kernel {kernel} has no column", f"choose from {known}")
-        if any(dilation < 1 for dilation in self.dilations):
-            raise InputError(f"generator dilations {self.dilations} must be 1 or more")
-        check_choice("generator padding", self.padding, PADDING_MODES)
-        check_choice("initialisation", self.initialisation, get_args(Initialisation))
-
-    def to_dict(self) -> dict[str, object]:
-        """As plain values, for JSON."""
-        return asdict(self)
-
-
-# How each column returns from quarter to full resolution: "nearest" and "bilinear" are ×2 unless a
-# factor is given, a number k stands for a convolution to k·c channels. Figure 2 of the paper;
-# factors and interpolation from the release.
-COLUMN_DECODERS: dict[int, tuple[str | int, ...]] = {
-    7: ("bilinear x4",),
-    5: ("nearest x2", 2, 2, "bilinear x2"),
-    3: ("nearest x2", 2, 2, "nearest x2", 1, 1),
-}
-
-
-def _upsample(kind: str) -> nn.Module:
-    mode, factor = kind.split(" x")
-    # The release resizes bilinearly with aligned corners: the outermost samples keep their place.
-    aligned = True if mode == "bilinear" else None
-    return nn.Upsample(scale_factor=int(factor), mode=mode, align_corners=aligned)
-
-
-class Column(nn.Module):
-    """One column: encoder to quarter resolution, dilated bottleneck, decoder back to full size.
-
-    Shapes: (B, 4, H, W) → (B, outputs, H, W), H and W multiples of 4. `outputs` is 4c for kernel 7,
-    2c for 5 and c for 3.
-    """
-
-    def __init__(self, kernel: int, config: GeneratorConfig) -> None:
-        super().__init__()
-        c = config.width
-
-        def conv(inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> ConvELU:
-            return ConvELU(
-                inputs, outputs, kernel, stride=stride, dilation=dilation, padding=config.padding
-            )
-
-        self.encoder = nn.Sequential(
-            conv(4, c),  # (B, c, H, W)
-            conv(c, 2 * c, stride=2),  # (B, 2c, H/2, W/2)
-            conv(2 * c, 2 * c),
-            conv(2 * c, 4 * c, stride=2),  # (B, 4c, H/4, W/4)
-            conv(4 * c, 4 * c),
-            conv(4 * c, 4 * c),
-        )
-        self.bottleneck = nn.Sequential(
-            *(conv(4 * c, 4 * c, dilation=dilation) for dilation in config.dilations),
-            conv(4 * c, 4 * c),
-            conv(4 * c, 4 * c),
-        )
-        channels, layers = 4 * c, []
-        for step in COLUMN_DECODERS[kernel]:
-            if isinstance(step, str):
-                layers.append(_upsample(step))
-            else:
-                layers.append(conv(channels, step * c))
-                channels = step * c
-        self.decoder = nn.Sequential(*layers)
-        self.outputs = channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.decoder(self.bottleneck(self.encoder(x)))
 
 
 class GMCNN(nn.Module):
@@ -164,8 +68,10 @@ class GMCNN(nn.Module):
         super().__init__()
         self.config = config or GeneratorConfig()
         c, padding = self.config.width, self.config.padding
-        self.columns = nn.ModuleList(Column(kernel, self.config) for kernel in self.config.kernels)
-        features = sum(column.outputs for column in self.columns)  # 7c with all three columns
+        self.columns = nn.ModuleList(
+            make_column(kernel, self.config) for kernel in self.config.kernels
+        )
+        features = sum(column.outputs for column in self.columns)  # 7c; 8c with the report's
         self.decoder = nn.Sequential(
             ConvELU(features, c // 2, 3, padding=padding),  # (B, c/2, H, W)
             PaddedConv2d(c // 2, 3, 3, padding=padding),  # (B, 3, H, W)
@@ -176,20 +82,21 @@ class GMCNN(nn.Module):
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw every weight anew as the configuration says; biases become 0."""
         generator = generator or torch.Generator().manual_seed(0)
-        last = self.decoder[-1].conv
+        he, last = self.config.initialisation == "he", self.decoder[-1].conv
         for conv in self.convolutions():
             std = RELEASED_STD
             # The last layer stays small: a prediction beyond ±1 is clamped and receives no
             # gradient.
-            if self.config.initialisation == "he" and conv is not last:
+            if he and conv is not last:
                 fan_in = conv.weight[0].numel()
                 std = (ELU_GAIN / fan_in) ** 0.5
-            # Drawn on the generator's own device, so that a seed means the same weights everywhere.
-            drawn = (
-                torch.randn(conv.weight.shape, generator=generator, device=generator.device) * std
-            )
-            conv.weight.copy_(drawn)
+            draw_normal(conv.weight, std, generator)
             nn.init.zeros_(conv.bias)
+        for module in self.modules():
+            if isinstance(module, (SqueezeExcitation, DoubleAttention, ChannelwiseDense)):
+                module.reset_parameters(generator)
+            elif isinstance(module, (TransposedUpsample, SubpixelUpsample)):
+                module.reset_parameters(generator, None if he else RELEASED_STD)
 
     def convolutions(self) -> Iterator[nn.Conv2d]:
         """Every convolution, columns first, in the order data flows through them."""

@@ -1,7 +1,9 @@
-"""The layers GMCNN is built from: a padded convolution with ELU, and reflection at any distance.
+"""The layers GMCNN is built from: a padded convolution with ELU, reflection at any distance, and
+ways to enlarge a feature map.
 
-Source: Wang et al. 2018 (arXiv 1810.08771), and the authors' PyTorch release for what the paper
-leaves open.
+Sources: Wang et al. 2018 (arXiv 1810.08771), and the authors' PyTorch release for what the paper
+leaves open; Odena et al. 2016 (Distill, "Deconvolution and Checkerboard Artifacts") and Aitken et
+al. 2017 (arXiv 1707.02937) for transposed and sub-pixel convolutions.
 
 Deviations:
     * The release reflects with `F.pad`, which raises when the padding reaches the image side
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -21,6 +24,19 @@ from labkit.errors import InputError, check_choice
 
 PaddingMode = Literal["reflect", "replicate", "zeros"]
 PADDING_MODES: tuple[str, ...] = get_args(PaddingMode)
+UpsampleKind = Literal["nearest", "bilinear", "transposed-4", "transposed-3", "subpixel"]
+
+# For z ~ N(0, 1), E[ELU(z)²] = ½ + e²Φ(−2) − 2√e Φ(−1) + ½ = 0.645: a layer with weights of
+# variance gain / fan-in hands on features of the variance that it received.
+ELU_GAIN = 1.0 / 0.6449
+
+
+@torch.no_grad()
+def draw_normal(parameter: Tensor, std: float, generator: torch.Generator) -> None:
+    """Fill with N(0, std²), drawn on the generator's own device, so that a seed means the same
+    weights everywhere."""
+    drawn = torch.randn(parameter.shape, generator=generator, device=generator.device)
+    parameter.copy_(drawn * std)
 
 
 def pad(x: Tensor, top: int, bottom: int, left: int, right: int, mode: PaddingMode) -> Tensor:
@@ -103,3 +119,89 @@ class ConvELU(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, **options) -> None:
         super().__init__(PaddedConv2d(inputs, outputs, kernel, **options), nn.ELU())
+
+
+def upsampling(kind: UpsampleKind, channels: int, factor: int, padding: PaddingMode) -> nn.Module:
+    """A layer that enlarges a feature map: (B, channels, H, W) → (B, channels, fH, fW).
+
+    Args:
+        kind: "nearest" and "bilinear" (corners aligned, as in the release) interpolate and have
+            nothing to learn. "transposed-4" and "transposed-3" are transposed convolutions of
+            stride 2 with a kernel that the stride divides, and with one that it does not; there
+            neighbouring pixels are sums of different numbers of terms. "subpixel" convolves to four
+            times the channels and lays them out as squares of 2×2 pixels.
+        factor: f, a power of two; layers that learn double the size as often as it takes.
+        padding: of the sub-pixel convolution.
+
+    Raises:
+        InputError: another kind.
+    """
+    check_choice("upsampling", kind, get_args(UpsampleKind))
+    if kind in ("nearest", "bilinear"):
+        # The release resizes bilinearly with aligned corners: the outermost samples keep their
+        # place.
+        aligned = True if kind == "bilinear" else None
+        return nn.Upsample(scale_factor=factor, mode=kind, align_corners=aligned)
+    doublings = factor.bit_length() - 1
+    if kind == "subpixel":
+        return nn.Sequential(*(SubpixelUpsample(channels, padding) for _ in range(doublings)))
+    kernel = int(kind.removeprefix("transposed-"))
+    return nn.Sequential(*(TransposedUpsample(channels, kernel) for _ in range(doublings)))
+
+
+class TransposedUpsample(nn.Module):
+    """A transposed convolution of stride 2: (B, C, H, W) → (B, C, 2H, 2W).
+
+    An output pixel sums (kernel / 2)² terms of each channel on average; where 2 does not divide the
+    kernel, some sum more terms than their neighbours (Odena et al. 2016).
+    """
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(
+            channels, channels, kernel, stride=2, padding=1, output_padding=kernel % 2
+        )
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(
+        self, generator: torch.Generator | None = None, std: float | None = None
+    ) -> None:
+        """Draw the weights anew, from N(0, std²); None keeps the scale of features."""
+        generator = generator or torch.Generator().manual_seed(0)
+        terms = self.conv.in_channels * (self.conv.kernel_size[0] / 2) ** 2
+        draw_normal(self.conv.weight, terms**-0.5 if std is None else std, generator)
+        nn.init.zeros_(self.conv.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
+class SubpixelUpsample(nn.Module):
+    """A 3×3 convolution to four maps a channel, laid out as 2×2 pixels (Shi et al. 2016).
+
+    The four filters of a channel start equal (ICNR, Aitken et al. 2017), so a fresh layer gives
+    squares of four equal pixels, as nearest-neighbour interpolation after a convolution does.
+
+    Shapes: (B, C, H, W) → (B, 4C, H, W) → (B, C, 2H, 2W).
+    """
+
+    def __init__(self, channels: int, padding: PaddingMode) -> None:
+        super().__init__()
+        self.conv = PaddedConv2d(channels, 4 * channels, 3, padding=padding)
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(
+        self, generator: torch.Generator | None = None, std: float | None = None
+    ) -> None:
+        """Draw the weights anew, from N(0, std²); None keeps the scale of features."""
+        generator = generator or torch.Generator().manual_seed(0)
+        conv = self.conv.conv
+        one = torch.empty(conv.out_channels // 4, *conv.weight.shape[1:])
+        draw_normal(one, one[0].numel() ** -0.5 if std is None else std, generator)
+        conv.weight.copy_(one.repeat_interleave(4, dim=0))  # a channel's four maps are adjacent
+        nn.init.zeros_(conv.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.conv(x), 2)

@@ -26,7 +26,9 @@ from torch import Tensor
 
 from labkit.errors import InputError
 from labkit.images import atomic_write
-from labkit.nn.generator import COLUMN_DECODERS, GMCNN, GeneratorConfig
+from labkit.nn.columns import COLUMN_DECODERS
+from labkit.nn.generator import GMCNN
+from labkit.nn.generator_config import GeneratorConfig
 
 PACKAGED = Path(__file__).parent.parent / "weights"
 _FORMAT = "labkit-generator-1"

@@ -12,7 +12,8 @@ from labkit.errors import InputError, check_choice
 from labkit.losses.objective import ObjectiveConfig
 from labkit.masks import MaskConfig
 from labkit.nn.critics import CriticConfig
-from labkit.nn.generator import SMALLEST_SIDE, GeneratorConfig
+from labkit.nn.generator import SMALLEST_SIDE
+from labkit.nn.generator_config import GeneratorConfig
 
 Precision = Literal["32", "bf16", "64"]
 Schedule = Literal["constant", "linear"]

@@ -17,7 +17,7 @@ from labkit.losses.objective import OBJECTIVES, ObjectiveConfig
 from labkit.losses.reconstruction import ReconstructionConfig
 from labkit.masks import MaskConfig
 from labkit.nn.critics import CRITICS, CriticConfig
-from labkit.nn.generator import GeneratorConfig
+from labkit.nn.generator_config import GeneratorConfig
 from labkit.training.config import AdversarialStage, DataConfig, TrainConfig
 
 _RECTANGLES = DataConfig(masks=MaskConfig(kind="rectangle", side=128, margin=8), size=256)
