@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.errors import InputError
+from labkit.losses import matching
 from labkit.losses.id_mrf import IDMRFConfig, IDMRFLoss, id_mrf, unit_vectors
 from labkit.losses.matching import best_shares, relative_similarity
 
@@ -295,3 +296,18 @@ class TestLoss:
     def test_refuses(self, options):
         with pytest.raises(InputError, match=str(next(iter(options.values())))):
             IDMRFConfig(**options)
+
+
+@pytest.mark.parametrize("exclude_self", [False, True])
+def test_rows_that_are_certain_are_skipped_and_nothing_else(exclude_self):
+    """A fill that copies most of its target: those rows are ones among zeros, without gradient."""
+    target = maps(1, 8, 6, 6)
+    generated = target.clone()
+    generated[..., 2:5, 1:4] = maps(1, 8, 3, 3, seed=1)
+    options = {"bandwidth": 0.01, "exclude_self": exclude_self}
+    dense = gradient(generated, target, path="dense", **options)
+    streamed = gradient(generated, target, path="streamed", **options)
+    assert torch.allclose(streamed, dense, rtol=1e-9, atol=1e-12)
+    assert bool((dense != 0).any())
+    shares = torch.tensor([[0.0, 1.0, 0.0], [1.0, 1e-30, 0.0], [0.5, 0.5, 0.0], [0.2, 0.8, 0.0]])
+    assert matching._undecided(shares).tolist() == [False, True, True, True]

@@ -100,6 +100,39 @@ def train(
         str | None,
         option(help="normal (as released) or he.", setting="generator.initialisation"),
     ] = None,
+    attention: Annotated[
+        str | None,
+        option(
+            help="se or a2 in every column, or the report's se-report or a2-report; none by "
+            "default.",
+            setting="generator.attention",
+        ),
+    ] = None,
+    attention_place: Annotated[
+        str | None,
+        option(
+            help="Where se and a2 stand: before-dilated, after-dilated, or gather-distribute.",
+            setting="generator.attention_place",
+        ),
+    ] = None,
+    reduction: Annotated[
+        int | None,
+        option(help="How far se narrows the channels.", setting="generator.reduction"),
+    ] = None,
+    upsample: Annotated[
+        str | None,
+        option(
+            help="released, nearest, bilinear, transposed-4, transposed-3 or subpixel.",
+            setting="generator.upsample",
+        ),
+    ] = None,
+    bottleneck: Annotated[
+        str | None,
+        option(
+            help="Middle of the columns: dilated, plain, or dense, which fixes the image size.",
+            setting="generator.bottleneck",
+        ),
+    ] = None,
     loss: Annotated[
         str | None, option(help="release, paper or keras.", setting="objective.reconstruction.form")
     ] = None,
@@ -297,6 +330,11 @@ def train(
         "generator.width": width,
         "generator.padding": padding,
         "generator.initialisation": initialisation,
+        "generator.attention": attention,
+        "generator.attention_place": attention_place,
+        "generator.reduction": reduction,
+        "generator.upsample": upsample,
+        "generator.bottleneck": bottleneck,
         "objective.reconstruction.form": loss,
         "objective.reconstruction.known": known_weight,
         "objective.id_mrf.features": features,

@@ -26,6 +26,10 @@ DEFAULTS: dict[str, Any] = {
     "generator.width": 32,
     "generator.padding": "reflect",
     "generator.initialisation": "normal",
+    "generator.attention_place": "before-dilated",
+    "generator.reduction": 16,
+    "generator.upsample": "released",
+    "generator.bottleneck": "dilated",
     "objective.reconstruction.form": "release",
     "objective.reconstruction.known": 1.2,
     "objective.reconstruction.confidence.kernel": "gaussian",
@@ -118,7 +122,7 @@ def configure(
     values: dict[str, Any] = base.to_dict()
     given = {name: value for name, value in given.items() if value is not None}
     if masks:
-        given |= _mask_settings(masks)
+        given |= mask_settings(masks)
     reconstruction = "objective.reconstruction"
     if confidence == "none":
         given[f"{reconstruction}.confidence"] = None
@@ -136,10 +140,17 @@ def configure(
         for parent in parents:
             place = place[parent]
         place[last] = value
+    if values["generator"]["bottleneck"] == "dense":
+        values["generator"]["dense_size"] = values["data"]["size"]
     return type(base).from_dict(values, "the options")
 
 
-def _mask_settings(masks: Sequence[str]) -> dict[str, Any]:
+def mask_settings(masks: Sequence[str]) -> dict[str, Any]:
+    """Settings of holes: of a kind, or of files.
+
+    Raises:
+        InputError: a kind together with anything else.
+    """
     named = [name for name in masks if name in KINDS]
     if not named:
         return {"data.masks.kind": "files", "data.masks.path": tuple(masks)}

@@ -75,6 +75,7 @@ def train(
     resume: bool = False,
     previous: bool = False,
     progress: bool | None = None,
+    observe: Callable[[int, GMCNN], None] | None = None,
 ) -> Path:
     """Train a generator from `config` into the folder `out`.
 
@@ -82,6 +83,8 @@ def train(
         resume: go on from the folder's newest checkpoint; the configuration must be the run's own.
         previous: go on from the checkpoint before the newest, where that is damaged.
         progress: True shows a bar on stderr, None does where stderr is a terminal; False is silent.
+        observe: called on the first process after each validation, with the steps done and the
+            generator, whose training goes on afterwards as if nothing had been called.
 
     Returns:
         the weights file, ``out/generator.safetensors``.
@@ -112,7 +115,7 @@ def train(
         loop.restore(run.load_state(previous=previous))
     elif resume and fabric.is_global_zero:
         run.truncate_metrics(-1)  # killed before its first checkpoint: begin again
-    return loop.run_to_end(progress)
+    return loop.run_to_end(progress, observe)
 
 
 def _check_folder(fabric: Fabric, run: RunFolder, config: TrainConfig, resume: bool) -> None:
@@ -218,7 +221,9 @@ class _Loop:
         if self.fabric.is_global_zero:
             self.run.truncate_metrics(self.step)
 
-    def run_to_end(self, progress: bool | None) -> Path:
+    def run_to_end(
+        self, progress: bool | None, observe: Callable[[int, GMCNN], None] | None = None
+    ) -> Path:
         config = self.config
         show = sys.stderr.isatty() if progress is None else progress
         self.talk = progress is not False
@@ -250,6 +255,7 @@ class _Loop:
                     last = time.perf_counter()
                 if config.validate_every and self.step % config.validate_every == 0:
                     self._validate(logs, bar.write)
+                    self._show(observe)
                     last = time.perf_counter()
                 if due or stopped.is_set():
                     self._save()
@@ -314,6 +320,13 @@ class _Loop:
         logs.picture(picture, self.step)
         if self.talk:
             say(f"step {self.step}: validation PSNR {score:.2f} dB", file=sys.stderr)
+
+    def _show(self, observe: Callable[[int, GMCNN], None] | None) -> None:
+        if observe is None or not self.fabric.is_global_zero:
+            return
+        training = self.trained.training
+        observe(self.step, self.trained)
+        self.trained.train(training)
 
     def _parts(self) -> dict[str, torch.nn.Module | torch.optim.Optimizer]:
         """Everything with a state, under its name in the checkpoint."""

@@ -1,0 +1,140 @@
+"""What is measured of a generator in a study: one fixed set of pictures, the same for every arm."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from labkit.classical import CLASSICAL
+from labkit.data.source import ImageSource
+from labkit.errors import InputError
+from labkit.evaluation.checkerboard import checkerboard
+from labkit.evaluation.metrics import psnr
+from labkit.images import compose, from_uint8, mask_input, to_uint8
+from labkit.masks import MaskConfig, sample_masks
+
+PROBE_SEED = 20_181_021  # of the holes; not the one that validation draws with
+PERIODS = (2, 4)  # pixels, of the checkerboards that are looked for
+_SHARES = (0.125, 0.25, 0.375, 0.5, 0.625)  # sides of the central holes, of the picture's side
+_BATCH = 32
+
+Measures = dict[str, float]
+
+
+class Probe:
+    """Pictures no arm has trained on, each with a hole, and what a fill of them is worth.
+
+    Args:
+        source: pictures.
+        masks: how holes are drawn; the study's own.
+        count: how many pictures; fewer where the set is smaller.
+    """
+
+    def __init__(self, source: ImageSource, masks: MaskConfig, count: int) -> None:
+        count, size = min(count, len(source)), source.size
+        self.truth = source.batch(range(count))  # uint8 (N, S, S, 3)
+        generator = torch.Generator().manual_seed(PROBE_SEED)
+        self.masks = torch.cat([sample_masks(masks, 1, size, generator) for _ in range(count)])
+        self.holes = self.masks[:, 0].numpy() > 0.5  # (N, S, S)
+        depths = [cv2.distanceTransform(h.astype(np.uint8), cv2.DIST_C, 3) for h in self.holes]
+        self.depth = np.stack(depths).round().astype(int)  # (N, S, S), 0 where known
+        self.sides = [max(2, round(share * size)) // 2 * 2 for share in _SHARES]
+        self._own = {period: self._strengths(self.truth, period) for period in PERIODS}
+
+    @torch.no_grad()
+    def fill(self, model: nn.Module, masks: Tensor, count: int | None = None) -> np.ndarray:
+        """Composites of the first `count` pictures, uint8 (N, S, S, 3)."""
+        parameter = next(model.parameters())
+        filled = []
+        chosen = slice(0, count)
+        for truth, mask in zip(
+            np.array_split(self.truth[chosen], -(-len(self.truth[chosen]) // _BATCH)),
+            masks[chosen].split(_BATCH),
+            strict=True,
+        ):
+            image = from_uint8(torch.from_numpy(truth)).to(parameter)
+            hole = mask.to(parameter)
+            filled.append(to_uint8(compose(image, model(image, hole), hole).float()))
+        return np.concatenate(filled)
+
+    def measure(self, model: nn.Module, *, thorough: bool = True) -> Measures:
+        """Everything the studies show of a generator, which is left in evaluation mode.
+
+        Args:
+            thorough: also what is looked at once, after training.
+
+        Returns:
+            psnr: mean composite PSNR in dB.
+            checkerboard P: mean strength in dB of a pattern of P pixels in the holes, over that of
+                the truth.
+            error at D (thorough): mean absolute error in grey levels, D pixels from the nearest
+                known one (to the power of two below the next), for D = 1, 2, 4, …
+            centre of S, psnr of S (thorough): mean absolute error in the middle 2×2 pixels of a
+                central square hole of side S, and the composites' mean PSNR.
+        """
+        model.eval()
+        filled = self.fill(model, self.masks)
+        found: Measures = {"psnr": _mean_psnr(self.truth, filled)}
+        for period in PERIODS:
+            found[f"checkerboard {period}"] = self._checkerboard(filled, period)
+        if not thorough:
+            return found
+        error = np.abs(filled.astype(float) - self.truth).mean(axis=-1)  # (N, S, S)
+        low = 1
+        while (ring := (self.depth >= low) & (self.depth < 2 * low)).any():
+            found[f"error at {low}"] = float(error[ring].mean())
+            low *= 2
+        for side in self.sides:
+            size = self.truth.shape[1]
+            start, middle = (size - side) // 2, size // 2
+            mask = torch.zeros_like(self.masks)
+            mask[..., start : start + side, start : start + side] = 1
+            filled = self.fill(model, mask)
+            error = np.abs(filled.astype(float) - self.truth)
+            core = error[:, middle - 1 : middle + 1, middle - 1 : middle + 1]
+            found[f"centre of {side}"] = float(core.mean())
+            found[f"psnr of {side}"] = _mean_psnr(self.truth, filled)
+        return found
+
+    def pictures(self, model: nn.Module, count: int = 4) -> np.ndarray:
+        """The first composites with the study's own holes, one above the other."""
+        model.eval()
+        return np.concatenate(list(self.fill(model, self.masks, count)))
+
+    def margin(self, count: int = 4) -> tuple[np.ndarray, np.ndarray]:
+        """What stands beside them: the masked pictures and the truth."""
+        truth = from_uint8(torch.from_numpy(self.truth[:count]))
+        masked = to_uint8(mask_input(truth, self.masks[:count]))
+        return np.concatenate(list(masked)), np.concatenate(list(self.truth[:count]))
+
+    def classical(self, method: str) -> float:
+        """Mean composite PSNR in dB of a classical method."""
+        filled = [
+            np.where(hole[..., None], CLASSICAL[method](image, hole), image)
+            for image, hole in zip(self.truth, self.holes, strict=True)
+        ]
+        return _mean_psnr(self.truth, np.stack(filled))
+
+    def _checkerboard(self, filled: np.ndarray, period: int) -> float:
+        return float(np.mean(self._strengths(filled, period) - self._own[period]))
+
+    def _strengths(self, images: np.ndarray, period: int) -> np.ndarray:
+        """Of the pattern in each hole that has room for it."""
+        scores = []
+        for image, hole in zip(images, self.holes, strict=True):
+            try:
+                scores.append(checkerboard(image, hole, period=period))
+            except InputError:  # no room for a window in this hole
+                continue
+        if not scores:
+            raise InputError(
+                "no hole of the study is large enough to look for checkerboards",
+                "choose larger pictures or holes",
+            )
+        return np.array(scores)
+
+
+def _mean_psnr(truth: np.ndarray, filled: np.ndarray) -> float:
+    return float(np.mean([psnr(a, b) for a, b in zip(truth, filled, strict=True)]))

@@ -1,0 +1,184 @@
+"""The book's studies: a question, and arms that differ in what the question is about alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from labkit.errors import check_choice
+from labkit.losses.adversarial import AdversarialConfig
+from labkit.losses.confidence import ConfidenceConfig
+from labkit.losses.objective import ObjectiveConfig
+from labkit.losses.reconstruction import ReconstructionConfig
+from labkit.masks import MaskConfig
+from labkit.nn.critics import CriticConfig
+from labkit.nn.generator_config import GeneratorConfig
+from labkit.training.config import AdversarialStage, DataConfig, TrainConfig
+
+# The paper's confidence kernel is 65 pixels with a scale of 40 for pictures of 256.
+_PAPER_SIZE, _PAPER_KERNEL, _PAPER_SCALE = 256, 65, 40.0
+# Share of a two-stage study's steps that belong to the second stage.
+_SECOND_STAGE = 0.25
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large a study is; its arms share all of it.
+
+    Attributes:
+        size: side of the pictures; holes are squares of half of it.
+        width: base channels of the generators.
+        steps, batch, learning_rate: of every run.
+        images, validation, masks: as in `DataConfig`.
+        precision: as in `TrainConfig`.
+    """
+
+    size: int = 64
+    width: int = 8
+    steps: int = 1200
+    batch: int = 8
+    learning_rate: float = 5e-4
+    images: tuple[str, ...] = ("faces",)
+    validation: tuple[str, ...] = ()
+    masks: MaskConfig = field(default_factory=lambda: MaskConfig(kind="rectangle", margin=2))
+    precision: str = "32"
+
+    def confidence(self, kernel: str) -> ConfidenceConfig:
+        """The paper's weights, scaled with the picture."""
+        size = max(3, round(_PAPER_KERNEL * self.size / _PAPER_SIZE) // 2 * 2 + 1)
+        return ConfidenceConfig(
+            kernel=kernel, size=size, scale=_PAPER_SCALE * self.size / _PAPER_SIZE
+        )
+
+    def base(self) -> TrainConfig:
+        """The run that arms differ from: GMCNN as in the paper, reconstruction alone."""
+        return TrainConfig(
+            # At these widths N(0, 0.02²) would let the signal fade.
+            generator=GeneratorConfig(width=self.width, initialisation="he"),
+            data=DataConfig(
+                images=self.images, validation=self.validation, masks=self.masks, size=self.size
+            ),
+            objective=ObjectiveConfig(
+                reconstruction=ReconstructionConfig(
+                    known=0.5, confidence=self.confidence("gaussian")
+                )
+            ),
+            steps=self.steps,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+            precision=self.precision,
+        )
+
+
+@dataclass(frozen=True)
+class Study:
+    """One question, and the arms that answer it.
+
+    Attributes:
+        question: what the arms differ in.
+        reference: the arm that others are compared with.
+        generators: arm → settings of `GeneratorConfig` in which it differs from the base.
+        kernels: arm → confidence kernel; None weighs all missing pixels alike.
+        two_stages: whether a second stage with critics follows the reconstruction.
+    """
+
+    question: str
+    reference: str
+    generators: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    kernels: Mapping[str, str | None] = field(default_factory=dict)
+    two_stages: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.generators, *self.kernels]
+
+    def arm(self, name: str, scale: Scale) -> TrainConfig:
+        """The training run of an arm."""
+        base = scale.base()
+        if self.two_stages:
+            base = _with_critics(base)
+        if name in self.kernels:
+            kernel = self.kernels[name]
+            confidence = None if kernel is None else scale.confidence(kernel)
+            loss = dataclasses.replace(base.objective.reconstruction, confidence=confidence)
+            objective = dataclasses.replace(base.objective, reconstruction=loss)
+            return dataclasses.replace(base, objective=objective)
+        settings = dict(self.generators[name])
+        if settings.get("bottleneck") == "dense":
+            settings["dense_size"] = scale.size
+        if settings.get("attention") == "se":
+            # The paper's 16 of the paper's width; narrower networks keep as many hidden units.
+            settings["reduction"] = max(1, 16 * scale.width // GeneratorConfig().width)
+        generator = dataclasses.replace(base.generator, **settings)
+        return dataclasses.replace(base, generator=generator)
+
+
+def _with_critics(base: TrainConfig) -> TrainConfig:
+    """A second stage with two small critics and without ID-MRF, which needs trained features."""
+    warm_up = base.steps - round(_SECOND_STAGE * base.steps)
+    objective = dataclasses.replace(
+        base.objective,
+        id_mrf_weight=0.0,
+        adversarial_weight=0.02,
+        adversarial=AdversarialConfig(kind="hinge"),
+    )
+    stage = AdversarialStage(critics=CriticConfig(channels=(16, 32, 64)), critic_steps=2)
+    return dataclasses.replace(base, warm_up=warm_up, objective=objective, adversarial=stage)
+
+
+STUDIES: dict[str, Study] = {
+    "bottleneck": Study(
+        question="What replaces the dense middle?",
+        reference="dilated",
+        generators={
+            "dilated": {},
+            "plain": {"bottleneck": "plain"},
+            "dense": {"bottleneck": "dense"},
+        },
+    ),
+    "confidence": Study(
+        question="Which missing pixels should count?",
+        reference="gaussian",
+        kernels={
+            "gaussian": "gaussian",
+            "laplacian": "laplacian",
+            "released": "released",
+            "none": None,
+        },
+    ),
+    "attention": Study(
+        question="Where should a network look, and do checkerboards come earlier?",
+        reference="base",
+        generators={
+            "base": {},
+            "se": {"attention": "se"},
+            "a2": {"attention": "a2"},
+            "se-report": {"attention": "se-report"},
+            "a2-report": {"attention": "a2-report"},
+        },
+        two_stages=True,
+    ),
+    "upsampling": Study(
+        question="Where do the squares come from?",
+        reference="released",
+        generators={
+            "released": {},
+            "nearest": {"upsample": "nearest"},
+            "bilinear": {"upsample": "bilinear"},
+            "transposed-4": {"upsample": "transposed-4"},
+            "transposed-3": {"upsample": "transposed-3"},
+            "subpixel": {"upsample": "subpixel"},
+        },
+    ),
+}
+
+
+def study(name: str) -> Study:
+    """The study called `name`.
+
+    Raises:
+        InputError: there is none; the message lists those there are.
+    """
+    check_choice("study", name, STUDIES)
+    return STUDIES[name]
