@@ -51,6 +51,14 @@ def study(
         ),
     ] = None,
     pictures: Annotated[int, typer.Option(help="Pictures that a run is measured on.")] = 128,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Arm whose first generator is written beside the result, in half precision; may "
+            "be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     jobs: Annotated[int, typer.Option(help="Runs at a time.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
@@ -66,11 +74,18 @@ def study(
 
     from labkit.cli.common import pick_device
     from labkit.cli.train_settings import mask_settings
+    from labkit.errors import check_choice
     from labkit.images import atomic_write, write_image
     from labkit.masks import MaskConfig
     from labkit.studies.registry import Scale
     from labkit.studies.registry import study as named
-    from labkit.studies.run import Plan, contact_sheet, environment, run_study
+    from labkit.studies.run import (
+        Plan,
+        contact_sheet,
+        environment,
+        keep_generator,
+        run_study,
+    )
 
     chosen = named(name)
     if device != "auto":
@@ -93,6 +108,8 @@ def study(
     plan = Plan(
         scale=scale, seeds=seeds, runs=runs, pictures=pictures, accelerator=device, jobs=jobs
     )
+    for arm in keep or ():
+        check_choice("arm", arm, chosen.names)
     result = run_study(chosen, plan, say=lambda line: typer.echo(line, err=True))
     output = output or Path(f"study-{name}.json")
     command = shlex.join(["labkit", *context.obj])
@@ -100,4 +117,7 @@ def study(
     text = json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n"
     atomic_write(output, lambda file: file.write(text.encode()))
     write_image(output.with_suffix(".png"), contact_sheet(chosen, plan))
+    for arm in keep or ():
+        path = output.with_name(f"{output.stem}-{arm}.safetensors")
+        keep_generator(plan.folder(plan.config(chosen, arm, 0)), path)
     print(f"written to {output}")

@@ -14,7 +14,8 @@ outvotes the rest of the hole:
     score = mean over the lines of (D(line) − mean of D over the references of that line)
 
 * Lines of period p are the multiples of 1/p that are no multiples of 2/p: (½, 0), (0, ½), (½, ½)
-  for p = 2, those with an odd quarter for p = 4. Each period is blind to its half and its double.
+  for p = 2, those with an odd quarter for p = 4. No two periods share a line, but spikes at every
+  fourth pixel have energy at both: what sets a stride of 4 apart is that its quarters stand out.
 * The radial trend a, b, c is fitted by least squares without the lines and what the taper spills
   of them. r is |f| at low frequencies and level at ½, as the spectrum of any sampled picture is.
 * References of a line are the nearest odd multiples of 1/8, (⅜, 0) for (½, 0). An 8-pixel grid,

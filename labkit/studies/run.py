@@ -29,6 +29,7 @@ from labkit.evaluation.statistics import student_interval
 from labkit.images import atomic_write, read_image, write_image
 from labkit.nn.generator import GMCNN, count_parameters
 from labkit.nn.generator_config import GeneratorConfig
+from labkit.nn.weights import load_generator, save_generator
 from labkit.studies.probe import Measures, Probe
 from labkit.studies.registry import Scale, Study
 from labkit.training.config import TrainConfig
@@ -217,6 +218,12 @@ def contact_sheet(study: Study, plan: Plan) -> np.ndarray:
     return np.concatenate(
         [masked, *(read_image(folder / "fills.png") for folder in folders), truth], axis=1
     )
+
+
+def keep_generator(folder: Path, path: Path) -> None:
+    """Write a run's generator to `path`, in half precision."""
+    about = {"steps": str(TrainConfig.read(folder / "config.json").steps)}
+    save_generator(load_generator(folder), path, about, dtype=torch.float16)
 
 
 def environment(command: str) -> dict[str, object]:
