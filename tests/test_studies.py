@@ -211,6 +211,21 @@ def test_a_run_that_was_killed_goes_on(tmp_path, monkeypatch):
     assert curves[0] == curves[1]
 
 
+def test_no_run_outlives_its_study(tmp_path, monkeypatch):
+    """A worker whose study was killed outright stops where it would be measured next."""
+
+    class Dead:
+        def is_alive(self) -> bool:
+            return False
+
+    mine = plan(tmp_path)
+    config = mine.config(PAIR, "base", 0)
+    monkeypatch.setattr("multiprocessing.parent_process", Dead)
+    with pytest.raises(KeyboardInterrupt):
+        run_one(config, mine)
+    assert not (mine.folder(config) / "measured.json").exists()
+
+
 def test_watching_does_not_change_a_run(tmp_path):
     config = plan(tmp_path).config(PAIR, "base", 0)
     cpu = Hardware(accelerator="cpu", workers=0)

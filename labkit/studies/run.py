@@ -139,6 +139,9 @@ def run_one(config: TrainConfig, plan: Plan) -> None:
     curve = _curve(folder)
 
     def observe(step: int, model: GMCNN) -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None and not parent.is_alive():
+            raise KeyboardInterrupt  # nobody waits for this run any more
         measured = probe.measure(model, thorough=step == config.steps)
         curve[:] = [entry for entry in curve if entry["step"] < step]
         curve.append({"step": step, **measured})
