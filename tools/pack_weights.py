@@ -15,6 +15,7 @@ import json
 from pathlib import Path
 
 import torch
+from publish_run import without_folders
 
 from labkit.nn.weights import PACKAGED, load_generator, read_metadata, save_generator
 from labkit.training.checkpoint import read_metrics
@@ -33,13 +34,8 @@ def main() -> None:
     metrics = read_metrics(arguments.run / "metrics.jsonl")
     scores = [r["validation_psnr"] for r in metrics if "validation_psnr" in r]
     telea = [r["validation_psnr_telea"] for r in metrics if "validation_psnr_telea" in r]
-    run = json.loads(read_metadata(arguments.run)["run"])
-    # Where the pictures lie on the disk of whoever trained is nobody's business but theirs.
-    for name in ("images", "validation"):
-        run["data"][name] = [Path(path).name for path in run["data"][name]]
-    masks = run["data"]["masks"]
-    if paths := masks.get("path"):
-        masks["path"] = [Path(path).name for path in ([paths] if isinstance(paths, str) else paths)]
+    # Where files lie on the disk of whoever trained is nobody's business but theirs.
+    run = without_folders(json.loads(read_metadata(arguments.run)["run"]))
     header = {
         "steps": read_metadata(arguments.run)["steps"],
         "run": json.dumps(run),
