@@ -204,6 +204,13 @@ def write_image(path: str | os.PathLike[str], array: np.ndarray, *, quality: int
     atomic_write(path, lambda file: picture.save(file, format=known[suffix], **options))
 
 
+def png_bytes(array: np.ndarray) -> bytes:
+    """uint8 (H, W, 3) or (H, W) as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, format="png", optimize=True)
+    return buffer.getvalue()
+
+
 def atomic_write(
     path: str | os.PathLike[str], write: Callable[[BinaryIO], object], *, durable: bool = True
 ) -> None:

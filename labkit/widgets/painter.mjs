@@ -1,0 +1,485 @@
+// Paint a hole into a picture, and compare a picture with its fill. No dependencies.
+//
+// As a widget: `export default { render }`, for anywidget (MaskPainter and CompareSlider in Python).
+// On a page of its own: `mountPainter(el, options)` and `mountCompare(el, options)`.
+//
+// A mask is a Uint8Array of width × height, row by row, 1 = missing. A stroke is
+// {tool: "brush" | "eraser" | "rectangle", size, points: [[x, y], …]} in pixels of the image, where
+// the centre of the first pixel is (0.5, 0.5).
+
+const HISTORY = 60; // masks kept for undo
+const STEP = 4; // pixels that an arrow key moves the cursor
+const SMALLEST_VIEW = 256; // CSS pixels: a small picture is shown enlarged
+
+export class MaskCanvas {
+  constructor(width, height) {
+    this.width = width;
+    this.height = height;
+    this.mask = new Uint8Array(width * height);
+    this.past = [];
+    this.future = [];
+  }
+
+  get ratio() {
+    let missing = 0;
+    for (const pixel of this.mask) missing += pixel;
+    return missing / this.mask.length;
+  }
+
+  // Remember the mask as it is, before something changes it.
+  begin() {
+    this.past.push(this.mask.slice());
+    if (this.past.length > HISTORY) this.past.shift();
+    this.future = [];
+  }
+
+  draw({ tool, size, points }) {
+    if (tool === "rectangle") {
+      const [first, last] = [points[0], points[points.length - 1]];
+      const [left, right] = [first[0], last[0]].sort((a, b) => a - b);
+      const [top, bottom] = [first[1], last[1]].sort((a, b) => a - b);
+      this.#fill(left, top, right, bottom, 1, (x, y) => x >= left && x <= right && y >= top && y <= bottom);
+      return;
+    }
+    const value = tool === "eraser" ? 0 : 1;
+    points.forEach((point, index) => this.#segment(points[Math.max(index - 1, 0)], point, size / 2, value));
+  }
+
+  // Pixels whose centre lies within `radius` of the segment.
+  #segment([ax, ay], [bx, by], radius, value) {
+    const [dx, dy] = [bx - ax, by - ay];
+    const squared = dx * dx + dy * dy;
+    const near = (x, y) => {
+      const along = squared ? Math.min(1, Math.max(0, ((x - ax) * dx + (y - ay) * dy) / squared)) : 0;
+      const [ex, ey] = [x - ax - along * dx, y - ay - along * dy];
+      return ex * ex + ey * ey <= radius * radius;
+    };
+    const [left, right] = [Math.min(ax, bx) - radius, Math.max(ax, bx) + radius];
+    const [top, bottom] = [Math.min(ay, by) - radius, Math.max(ay, by) + radius];
+    this.#fill(left, top, right, bottom, value, near);
+  }
+
+  #fill(left, top, right, bottom, value, inside) {
+    const [x0, y0] = [Math.max(0, Math.floor(left - 0.5)), Math.max(0, Math.floor(top - 0.5))];
+    const x1 = Math.min(this.width - 1, Math.ceil(right));
+    const y1 = Math.min(this.height - 1, Math.ceil(bottom));
+    for (let y = y0; y <= y1; y++)
+      for (let x = x0; x <= x1; x++)
+        if (inside(x + 0.5, y + 0.5)) this.mask[y * this.width + x] = value;
+  }
+
+  clear() {
+    this.begin();
+    this.mask.fill(0);
+  }
+
+  invert() {
+    this.begin();
+    this.mask = this.mask.map((pixel) => 1 - pixel);
+  }
+
+  load(mask) {
+    this.begin();
+    this.mask = Uint8Array.from(mask);
+  }
+
+  undo() {
+    return this.#move(this.past, this.future);
+  }
+
+  redo() {
+    return this.#move(this.future, this.past);
+  }
+
+  #move(from, to) {
+    if (!from.length) return false;
+    to.push(this.mask);
+    this.mask = from.pop();
+    return true;
+  }
+}
+
+function element(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties))
+    if (name in node && name !== "list") node[name] = value;
+    else node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
+function button(label, title, act) {
+  return element("button", { type: "button", textContent: label, title, onclick: act });
+}
+
+async function bitmap(bytes) {
+  return createImageBitmap(new Blob([bytes]));
+}
+
+function view(width) {
+  return `${Math.max(width, SMALLEST_VIEW)}px`;
+}
+
+// Two pictures on top of each other and a line between them.
+// options: {before, after: image bytes, labels: [string, string], description}
+export function mountCompare(el, { before, after, labels = ["before", "after"], description = "" }) {
+  const sources = [before, after].map((bytes) => URL.createObjectURL(new Blob([bytes])));
+  const pictures = sources.map((src, index) => element("img", { src, alt: `${description} ${labels[index]}`.trim(), draggable: false }));
+  pictures[1].classList.add("labkit-after");
+  const slider = element("input", { type: "range", min: 0, max: 100, step: 1, value: 50 });
+  slider.setAttribute("aria-label", `${labels[0]} to the right of the line, ${labels[1]} to the left; arrow keys move it`);
+  const frame = element("div", { className: "labkit-compare" }, ...pictures, element("div", { className: "labkit-line" }));
+  const move = () => frame.style.setProperty("--at", `${slider.value}%`);
+  slider.oninput = move;
+  const follow = (event) => {
+    const box = frame.getBoundingClientRect();
+    slider.value = (100 * (event.clientX - box.left)) / box.width;
+    move();
+  };
+  frame.onpointerdown = (event) => {
+    frame.setPointerCapture(event.pointerId);
+    follow(event);
+  };
+  frame.onpointermove = (event) => event.buttons && follow(event);
+  pictures[0].onload = () => (frame.style.width = view(pictures[0].naturalWidth));
+  const captions = element("div", { className: "labkit-captions" }, element("span", { textContent: labels[1] }), element("span", { textContent: labels[0] }));
+  el.replaceChildren(frame, slider, captions);
+  move();
+  return () => sources.forEach((source) => URL.revokeObjectURL(source));
+}
+
+// options: {image: bytes of a picture, mask: Uint8Array or null, methods: [string],
+//           onMask(Uint8Array), onFill(method) or null, note: element shown where nothing fills}
+// returns {showResult(bytes, text), setMask(Uint8Array), say(text), canFill(boolean), destroy()}
+export async function mountPainter(el, options) {
+  const picture = await bitmap(options.image);
+  const { width, height } = picture;
+  const canvas = element("canvas", { width, height, tabIndex: 0 });
+  canvas.setAttribute("role", "application");
+  canvas.setAttribute(
+    "aria-label",
+    "Picture to paint a hole in. Drag to paint. Arrow keys move the cursor, space paints, square brackets change the size, control Z undoes, O held shows the original.",
+  );
+  const context = canvas.getContext("2d");
+  const overlay = new OffscreenCanvas(width, height);
+  const hole = new MaskCanvas(width, height);
+  if (options.mask) hole.mask = Uint8Array.from(options.mask);
+  let tool = "brush";
+  let size = Math.max(2, Math.round(Math.min(width, height) / 10));
+  let stroke = null;
+  let before = null; // the mask as it was when a rectangle began
+  let cursor = null;
+  let original = false;
+  let release = () => {};
+
+  const status = element("output", { className: "labkit-status" });
+  status.setAttribute("aria-live", "polite");
+  const ratio = element("span", { className: "labkit-ratio" });
+  const result = element("div", { className: "labkit-result" });
+
+  function paint() {
+    context.drawImage(picture, 0, 0);
+    if (original) return;
+    const pixels = new ImageData(width, height);
+    hole.mask.forEach((missing, index) => {
+      if (missing) pixels.data.set([213, 94, 0, 255], 4 * index);
+    });
+    overlay.getContext("2d").putImageData(pixels, 0, 0);
+    context.drawImage(overlay, 0, 0);
+    if (!cursor) return;
+    context.lineWidth = Math.max(1, width / 300);
+    for (const [colour, grow] of [["#000", 0], ["#fff", context.lineWidth]]) {
+      context.strokeStyle = colour;
+      context.beginPath();
+      context.arc(cursor[0], cursor[1], Math.max(size / 2 - grow, 0.5), 0, 2 * Math.PI);
+      context.stroke();
+    }
+  }
+
+  function changed() {
+    ratio.textContent = `${(100 * hole.ratio).toFixed(1)} % missing`;
+    back.disabled = !hole.past.length;
+    forth.disabled = !hole.future.length;
+    fill.disabled = !options.onFill || hole.ratio === 0 || hole.ratio === 1;
+    paint();
+    options.onMask?.(hole.mask);
+  }
+
+  function choose(name) {
+    tool = name;
+    for (const [key, node] of Object.entries(tools)) node.setAttribute("aria-pressed", String(key === name));
+  }
+
+  function resize(value) {
+    size = Math.min(Math.max(1, Math.round(value)), Math.min(width, height));
+    slider.value = size;
+    slider.title = `brush of ${size} pixels`;
+    paint();
+  }
+
+  const tools = {
+    brush: button("Brush", "Drag to mark pixels as missing", () => choose("brush")),
+    eraser: button("Eraser", "Drag to mark pixels as known; dragging with the right button does so too", () => choose("eraser")),
+    rectangle: button("Rectangle", "Drag from corner to corner", () => choose("rectangle")),
+  };
+  const slider = element("input", { type: "range", min: 1, max: Math.round(Math.min(width, height) / 2), value: size });
+  slider.setAttribute("aria-label", "Size of the brush in pixels");
+  slider.oninput = () => resize(Number(slider.value));
+  const back = button("Undo", "Undo (Ctrl+Z)", () => hole.undo() && changed());
+  const forth = button("Redo", "Redo (Ctrl+Shift+Z)", () => hole.redo() && changed());
+  const file = element("input", { type: "file", accept: "image/*", hidden: true });
+  file.onchange = async () => {
+    const [chosen] = file.files;
+    file.value = "";
+    if (!chosen) return;
+    try {
+      const loaded = await createImageBitmap(chosen, { resizeWidth: width, resizeHeight: height, resizeQuality: "pixelated" });
+      const sheet = new OffscreenCanvas(width, height).getContext("2d");
+      sheet.drawImage(loaded, 0, 0);
+      const { data } = sheet.getImageData(0, 0, width, height);
+      hole.load(hole.mask.map((_, index) => Number(data[4 * index] > 127)));
+      changed();
+    } catch {
+      status.textContent = `${chosen.name} is no picture that this browser can read.`;
+    }
+  };
+  const methods = element("select", {}, ...(options.methods ?? []).map((name) => element("option", { textContent: name })));
+  methods.setAttribute("aria-label", "Method that fills the hole");
+  const fill = button("Fill", "Fill the hole by the chosen method", () => {
+    status.textContent = "Filling …";
+    options.onFill(methods.value);
+  });
+  fill.classList.add("labkit-fill");
+  const filling = element("span", { className: "labkit-group" }, methods, fill);
+  filling.hidden = !options.onFill;
+
+  async function save() {
+    const sheet = new OffscreenCanvas(width, height);
+    const pixels = new ImageData(width, height);
+    hole.mask.forEach((missing, index) => pixels.data.set([255 * missing, 255 * missing, 255 * missing, 255], 4 * index));
+    sheet.getContext("2d").putImageData(pixels, 0, 0);
+    const href = URL.createObjectURL(await sheet.convertToBlob({ type: "image/png" }));
+    element("a", { href, download: "mask.png" }).click();
+    setTimeout(() => URL.revokeObjectURL(href), 1000);
+  }
+
+  function act(change) {
+    change();
+    changed();
+  }
+
+  const at = (event) => {
+    const box = canvas.getBoundingClientRect();
+    return [((event.clientX - box.left) * width) / box.width, ((event.clientY - box.top) * height) / box.height];
+  };
+
+  canvas.onpointerdown = (event) => {
+    if (event.button !== 0 && event.button !== 2) return;
+    canvas.setPointerCapture(event.pointerId);
+    hole.begin();
+    before = hole.mask.slice();
+    stroke = { tool: event.button === 2 ? "eraser" : tool, size, points: [at(event)] };
+    hole.draw(stroke);
+    cursor = at(event);
+    paint();
+  };
+  canvas.onpointermove = (event) => {
+    cursor = at(event);
+    if (stroke) {
+      const points = (event.getCoalescedEvents?.() ?? []).map(at);
+      if (!points.length) points.push(cursor);
+      if (stroke.tool === "rectangle") {
+        hole.mask = before.slice();
+        hole.draw({ ...stroke, points: [stroke.points[0], cursor] });
+      } else {
+        hole.draw({ ...stroke, points: [stroke.points[stroke.points.length - 1], ...points] });
+      }
+      stroke.points.push(...points);
+    }
+    paint();
+  };
+  canvas.onpointerup = canvas.onpointercancel = () => {
+    if (!stroke) return;
+    stroke = null;
+    changed();
+  };
+  canvas.onpointerleave = () => {
+    if (stroke) return;
+    cursor = null;
+    paint();
+  };
+  canvas.oncontextmenu = (event) => event.preventDefault();
+  canvas.onkeydown = (event) => {
+    const moves = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
+    const command = event.ctrlKey || event.metaKey;
+    if (command && event.key.toLowerCase() === "z") (event.shiftKey ? forth : back).click();
+    else if (command) return;
+    else if (event.key === "[") resize(size / 1.25);
+    else if (event.key === "]") resize(size * 1.25 + 1);
+    else if (event.key === "o") original = true;
+    else if (event.key === "Escape") act(() => hole.clear());
+    else if (event.key in moves) {
+      const [x, y] = cursor ?? [width / 2, height / 2];
+      const [dx, dy] = moves[event.key];
+      cursor = [Math.min(width, Math.max(0, x + dx)), Math.min(height, Math.max(0, y + dy))];
+    } else if (event.key === " ") {
+      cursor ??= [width / 2, height / 2];
+      const point = cursor;
+      act(() => {
+        hole.begin();
+        hole.draw({ tool: tool === "eraser" ? "eraser" : "brush", size, points: [point] });
+      });
+    } else return;
+    event.preventDefault();
+    event.stopPropagation(); // a notebook has commands of its own on these keys
+    paint();
+  };
+  canvas.onkeyup = (event) => {
+    if (event.key !== "o") return;
+    original = false;
+    paint();
+  };
+
+  const bar = element(
+    "div",
+    { className: "labkit-bar" },
+    element("span", { className: "labkit-group" }, ...Object.values(tools), slider),
+    element(
+      "span",
+      { className: "labkit-group" },
+      back,
+      forth,
+      button("Clear", "Clear the mask (Esc)", () => act(() => hole.clear())),
+      button("Invert", "Swap missing and known", () => act(() => hole.invert())),
+      button("Load", "Load a mask: white is missing", () => file.click()),
+      button("Save", "Save the mask as PNG", save),
+    ),
+    filling,
+    file,
+  );
+  bar.setAttribute("role", "toolbar");
+  bar.setAttribute("aria-label", "Tools to paint a hole");
+  canvas.style.width = view(width);
+  el.classList.add("labkit-painter");
+  const foot = element("div", { className: "labkit-foot" }, ratio, status);
+  if (options.note) foot.append(options.note);
+  el.replaceChildren(bar, element("div", { className: "labkit-views" }, canvas, result), foot);
+  choose("brush");
+  resize(size);
+  const quiet = options.onMask;
+  options.onMask = null;
+  changed();
+  options.onMask = quiet;
+
+  return {
+    canvas,
+    setMask(mask) {
+      if (mask.length !== hole.mask.length || mask.every((pixel, index) => pixel === hole.mask[index])) return;
+      hole.load(mask);
+      const tell = options.onMask;
+      options.onMask = null;
+      changed();
+      options.onMask = tell;
+    },
+    canFill(able) {
+      filling.hidden = !able;
+      if (options.note) options.note.hidden = able;
+    },
+    say(text) {
+      status.textContent = text;
+    },
+    async showResult(bytes, text) {
+      status.textContent = text;
+      release();
+      const sheet = new OffscreenCanvas(width, height);
+      sheet.getContext("2d").drawImage(picture, 0, 0);
+      const pixels = sheet.getContext("2d").getImageData(0, 0, width, height);
+      hole.mask.forEach((missing, index) => missing && pixels.data.set([213, 94, 0, 255], 4 * index));
+      sheet.getContext("2d").putImageData(pixels, 0, 0);
+      const holed = await sheet.convertToBlob({ type: "image/png" });
+      release = mountCompare(result, { before: await holed.arrayBuffer(), after: bytes, labels: ["hole", "filled"], description: "picture," });
+    },
+    destroy() {
+      release();
+      el.replaceChildren();
+    },
+  };
+}
+
+// A mask travels as base64 of its bits, eight pixels a byte, first pixel first: of two DataViews a
+// widget's model cannot tell that they differ.
+export function pack(mask) {
+  const bytes = new Uint8Array(Math.ceil(mask.length / 8));
+  mask.forEach((pixel, index) => (bytes[index >> 3] |= pixel << (7 - (index & 7))));
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return btoa(text);
+}
+
+export function unpack(packed, length) {
+  const text = atob(packed);
+  return Uint8Array.from({ length }, (_, index) => (text.charCodeAt(index >> 3) >> (7 - (index & 7))) & 1);
+}
+
+function links(model) {
+  const places = Object.entries(model.get("_links"));
+  const anchors = places.flatMap(([name, href], index) => [index ? " or " : "", element("a", { href, textContent: name })]);
+  const text = places.length ? [" Open this page in ", ...anchors, " for that."] : [];
+  return element("span", { className: "labkit-note" }, "Filling needs a running kernel.", ...text);
+}
+
+const WAIT = 1500; // milliseconds for the kernel to answer
+
+async function renderPainter(model, el) {
+  const note = links(model);
+  note.hidden = true;
+  const length = model.get("_pixels");
+  const painter = await mountPainter(el, {
+    image: model.get("_image"),
+    mask: unpack(model.get("_mask"), length),
+    methods: model.get("_methods"),
+    note,
+    onMask(mask) {
+      model.set("_mask", pack(mask));
+      model.save_changes();
+    },
+    onFill: (method) => model.send({ type: "fill", method }),
+  });
+  const onMask = () => painter.setMask(unpack(model.get("_mask"), length));
+  const onMessage = (message, buffers) => {
+    if (message.type === "hello") answered = true;
+    if (message.type === "result") painter.showResult(buffers[0], message.text);
+    if (message.type === "error") painter.say(message.text);
+    if (message.type === "hello") painter.canFill(true);
+  };
+  let answered = false;
+  model.on("change:_mask", onMask);
+  model.on("msg:custom", onMessage);
+  painter.canFill(false);
+  note.hidden = true;
+  try {
+    model.send({ type: "hello" });
+  } catch {
+    // a page without a kernel
+  }
+  const timer = setTimeout(() => (note.hidden = answered), WAIT);
+  return () => {
+    clearTimeout(timer);
+    model.off("change:_mask", onMask);
+    model.off("msg:custom", onMessage);
+    painter.destroy();
+  };
+}
+
+async function render({ model, el }) {
+  if (model.get("_kind") === "painter") return renderPainter(model, el);
+  el.classList.add("labkit-painter");
+  return mountCompare(el, {
+    before: model.get("_before"),
+    after: model.get("_after"),
+    labels: model.get("_labels"),
+    description: model.get("_description"),
+  });
+}
+
+export default { render };
