@@ -421,10 +421,13 @@ export function unpack(packed, length) {
   return Uint8Array.from({ length }, (_, index) => (text.charCodeAt(index >> 3) >> (7 - (index & 7))) & 1);
 }
 
+// Where filling can be had: the places that Python named, else the page's own link to Colab.
 function links(model) {
   const places = Object.entries(model.get("_links"));
+  const badge = document.querySelector('a[href*="colab.research.google.com"]');
+  if (!places.length && badge) places.push(["Colab", badge.href]);
   const anchors = places.flatMap(([name, href], index) => [index ? " or " : "", element("a", { href, textContent: name })]);
-  const text = places.length ? [" Open this page in ", ...anchors, " for that."] : [];
+  const text = places.length ? [" Open this page in ", ...anchors, ", or run it in JupyterLab."] : [];
   return element("span", { className: "labkit-note" }, "Filling needs a running kernel.", ...text);
 }
 

@@ -55,7 +55,8 @@ class MaskPainter(anywidget.AnyWidget):
         methods: names of `labkit.inpainting.METHODS` that "Fill" offers; or label → a function
             (image, mask) → filled image, which sees the picture with its hole black.
         truth: whether the picture is whole, so that a fill can be scored against it.
-        links: place → address, where a page without a kernel sends its reader.
+        links: place → address, where a page without a kernel sends its reader; by default to Colab,
+            if the page has a link to it.
 
     Attributes:
         image: the picture.
