@@ -14,6 +14,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -51,6 +52,24 @@ def browser() -> Iterator[object]:
         yield session.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address at which a plain file server offers a folder."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {
+            ".mjs": "text/javascript"
+        }
+
+        def log_message(self, *_: object) -> None: ...
+
+    handler = functools.partial(Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
 @pytest.fixture
 def page(browser, tmp_path) -> Iterator[object]:
     """The painter alone, on a page from a server of plain files."""
@@ -60,25 +79,15 @@ def page(browser, tmp_path) -> Iterator[object]:
     for name in ("painter.mjs", "painter.css"):
         shutil.copy(WIDGETS / name, tmp_path)
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {
-            ".mjs": "text/javascript"
-        }
-
-        def log_message(self, *_: object) -> None: ...
-
-    handler = functools.partial(Quiet, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with served(tmp_path) as address:
         opened = browser.new_page()
         errors: list[str] = []
         opened.on("pageerror", lambda error: errors.append(str(error)))
-        opened.goto(f"http://127.0.0.1:{server.server_port}/")
+        opened.goto(address)
         opened.wait_for_function("window.painter")
         yield opened
         assert errors == []
         opened.close()
-        server.shutdown()
 
 
 def drag(page, start: tuple[float, float], end: tuple[float, float], **options) -> None:
@@ -198,6 +207,37 @@ def test_by_touch(browser, page):
         }"""
     )
     assert painted(page)[12, 28] and painted(page).any()
+
+
+# --- the built book ------------------------------------------------------------------------------
+
+HTML = Path(__file__).resolve().parent.parent / "_build" / "html"
+
+
+@pytest.mark.skipif(
+    not (HTML / "_static" / "vendor" / "embed-amd.js").is_file(),
+    reason="no pages that serve their own scripts: run make html where npm is installed",
+)
+def test_the_built_page_paints_without_a_kernel_and_without_any_other_site(browser):
+    opened = browser.new_page(viewport={"width": 1200, "height": 1000})
+    elsewhere: list[str] = []
+    with served(HTML) as address:
+        opened.on("request", lambda request: elsewhere.append(request.url))
+        opened.goto(f"{address}book/intro.html")
+        canvas = opened.locator("canvas[role=application]")
+        canvas.wait_for()
+        note = opened.locator(".labkit-note")
+        note.wait_for()  # once no kernel has answered
+        assert "needs a running kernel" in note.inner_text()
+        assert note.locator("a").get_attribute("href").startswith("https://colab.research")
+        before = opened.locator(".labkit-ratio").inner_text()
+        canvas.scroll_into_view_if_needed()
+        drag(opened, (0.2, 0.8), (0.8, 0.8))
+        assert opened.locator(".labkit-ratio").inner_text() != before
+        assert opened.get_by_role("button", name="Fill", exact=True).is_hidden()
+    own = (address, "data:", "blob:")
+    assert [url for url in elsewhere if not url.startswith(own)] == []
+    opened.close()
 
 
 # --- JupyterLab ----------------------------------------------------------------------------------

@@ -15,16 +15,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+import vendor
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
+STATIC = BUILD / "static"
 
 
-def write_config(execute: bool) -> Path:
-    """_config.yml, told whether to run the chapters."""
+def write_config(execute: bool, served: bool) -> Path:
+    """_config.yml, told whether to run the chapters and where scripts come from."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     config["execute"]["execute_notebooks"] = "force" if execute else "off"
+    sphinx = config["sphinx"]["config"]
+    sphinx["nb_ipywidgets_js"] = vendor.widget_scripts(served)
+    if served:
+        sphinx["html_static_path"] = [*sphinx["html_static_path"], str(STATIC)]
     path = BUILD / "config.yml"
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     return path
@@ -38,7 +44,10 @@ def main() -> None:
     for stale in ("html", ".doctrees", "jupyter_execute", "reports"):
         shutil.rmtree(BUILD / stale, ignore_errors=True)
     BUILD.mkdir(exist_ok=True)
-    config = write_config(execute)
+    trouble = vendor.fetch(STATIC / "vendor")
+    if trouble:
+        print(f"The pages will load the scripts of their widgets from {vendor.CDN}: {trouble}")
+    config = write_config(execute, served=trouble is None)
     print(
         "Executing the chapters, then building the pages …" if execute else "Building the pages …"
     )
