@@ -58,3 +58,19 @@ def test_chapter_3_quotes_telea_on_the_report_s_pairs() -> None:
     telea = f"{rows(256)['telea']['psnr']['mean']:.2f}"
     assert f"scores {telea} dB on the report's pairs" in text
     assert f"below Telea's {telea}" in text
+
+
+def test_chapter_8_quotes_the_benchmark() -> None:
+    text = (ROOT / "book" / "08-id-mrf.ipynb").read_text(encoding="utf-8")
+    record = json.loads((RESULTS / "benchmarks.json").read_text())["id_mrf"]
+    last = record["curve"][-1]
+    assert last["image_px"] == 512
+    assert round(last["baseline_s"]) == 15 and 2 < last["streamed_s"] < 3
+    assert round(last["baseline_mib"] / 1024) == 7 and round(last["streamed_mib"] / 1024, 2) == 0.15
+    assert "takes fifteen seconds and seven gigabytes" in text
+    assert "less than three seconds and 0.15 gigabytes" in text
+    assert round(last["streamed_faster"]) == 5
+    assert 45 < last["baseline_mib"] / last["streamed_mib"] < 55
+    assert "five times as fast as the released way, with about a fiftieth of its memory" in text
+    slow = [row["image_px"] for row in record["curve"] if row["dense_s"] < row["streamed_s"]]
+    assert max(slow) == 192 and "Below 192 pixels there is nothing to gain" in text

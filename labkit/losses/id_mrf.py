@@ -8,7 +8,10 @@ those of the target, both centred and of length one, and R̄S from `labkit.losse
     L_mrf = Σ_layers weight · L_M(layer)
 
 Deviations:
-    * The paper writes similarities μ, the release distances d; we follow the release.
+    * The paper writes similarities μ, the release distances d, as the contextual loss (Mechrez et
+      al. 2018, arXiv 1803.02077); we follow the release. With similarities as printed a perfect
+      match has only e² times the share of an unrelated patch, and even the target itself would not
+      count as diverse (chapter 8 of the book).
     * The paper's ρ_s leaves s itself out of the minimum; the release does not. `exclude_self` does.
     * The release sums over the batch; the default here is the mean, so that the loss weight means
       the same at every batch size. `reduction="sum"` is the release.
