@@ -58,11 +58,20 @@ def read_repository(root: Path) -> Repository:
     return Repository(url, settings["branch"])
 
 
+def listed_files(root: Path) -> list[str]:
+    """Every page in the order of the table of contents, without suffixes."""
+
+    def below(entry: dict[str, Any]) -> list[str]:
+        inner = [each for key in ("parts", "chapters", "sections") for each in entry.get(key, [])]
+        own = [entry[key] for key in ("root", "file") if key in entry]
+        return own + [file for each in inner for file in below(each)]
+
+    return below(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8")))
+
+
 def chapter_paths(root: Path) -> list[Path]:
     """Notebooks in the order of the table of contents."""
-    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    files = [toc["root"], *(entry["file"] for entry in toc.get("chapters", []))]
-    return [path for file in files if (path := root / f"{file}.ipynb").is_file()]
+    return [path for file in listed_files(root) if (path := root / f"{file}.ipynb").is_file()]
 
 
 def source(cell: dict[str, Any]) -> str:
