@@ -153,13 +153,14 @@ def test_commands_named_in_the_documents_exist() -> None:
 def test_options_named_in_the_readme_exist() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     named: dict[str, set[str]] = {}
-    for command, rest in re.findall(r"^\S*labkit (\w+)([^#\n]*)", text, re.MULTILINE):
+    commands = r"^\S*labkit (export \w+|\w+)([^#\n]*)"
+    for command, rest in re.findall(commands, text, re.MULTILINE):
         named.setdefault(command, set()).update(re.findall(r"(?<!\S)--?[a-z][\w-]*", rest))
     assert {"inpaint", "train", "evaluate"} <= set(named)
     code = "from labkit.cli import main; main()"
     for command, options in named.items():
         done = subprocess.run(
-            [sys.executable, "-c", code, command, "--help"],
+            [sys.executable, "-c", code, *command.split(), "--help"],
             capture_output=True,
             text=True,
             check=True,

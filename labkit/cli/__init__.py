@@ -1,4 +1,4 @@
-"""The command line: ``labkit inpaint | evaluate | train | study | masks | export``.
+"""The command line: ``labkit inpaint | evaluate | train | study | masks | download | export``.
 
 Nothing here imports torch, scikit-image or OpenCV before a command needs it, so help answers at
 once. What a user can get wrong ends in one line on stderr and exit code 2; a defect of the package
@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 
 from labkit import __version__
-from labkit.cli import evaluate, export, inpaint, masks, study, train
+from labkit.cli import download, evaluate, export, inpaint, masks, study, train
 from labkit.cli.common import Interrupted, interruptible
 from labkit.errors import InputError
 
@@ -33,7 +33,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (inpaint.inpaint, evaluate.evaluate, train.train, study.study, masks.masks):
+for _command in (
+    inpaint.inpaint,
+    evaluate.evaluate,
+    train.train,
+    study.study,
+    masks.masks,
+    download.download,
+):
     app.command(_command.__name__)(interruptible(_command))
 app.add_typer(export.app, name="export")
 

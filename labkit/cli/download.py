@@ -1,0 +1,67 @@
+"""``labkit download``: data and feature weights, from where their publishers offer them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labkit.errors import InputError, check_choice
+
+NAMES = ("celeba-hq", "nvidia-masks", "features")
+FEATURES = ("vgg19", "squeezenet1_1")
+
+
+def download(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="celeba-hq, nvidia-masks, or features: the ImageNet weights of the networks "
+            "whose features ID-MRF compares.",
+            show_default=False,
+        ),
+    ],
+    to: Annotated[Path | None, typer.Option(help="Folder.", show_default="data/NAME")] = None,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="An archive that you have already, under its published name; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Agree to the terms without asking.")] = False,
+) -> None:
+    """Fetch public data after showing its terms, check it, and unpack it.
+
+    A download that stopped goes on where it was. Nothing is unpacked from an archive that points
+    outside its folder, holds links, or would grow beyond measure.
+
+    Example: labkit download nvidia-masks --to data/masks
+    """
+    check_choice("data set", name, NAMES)
+    if name == "features":
+        from labkit.nn.features import Features, default_layers
+
+        for network in FEATURES:
+            Features(network, default_layers(network))
+            print(f"{network}: its weights are here")
+        return
+    from labkit.data.download import download as fetch_all
+    from labkit.data.download import public_data
+    from labkit.data.remote import missing_hash
+
+    data, to = public_data(name), to or Path("data") / name
+    print(f"{data.title}\n{data.terms}\n{data.page}")
+    if unstated := missing_hash(list(data.parts.values())):
+        print(f"Its publisher states no hash of {', '.join(unstated)}: it cannot be compared.")
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InputError("nobody is here to agree to the terms", "add --yes if you agree")
+        if not typer.confirm("Do you agree to these terms?"):
+            raise InputError("the terms were not agreed to", "nothing was downloaded")
+    done = fetch_all(data, to, files=file or ())
+    for part, count in done.items():
+        print(f"{to / part}: {count} files")
+    print(f"{'ready' if done else 'was ready before'}: {data.use.format(to=to)}")

@@ -1,0 +1,127 @@
+"""Public data sets the book's full training uses: where they are, under which terms, and how laid
+out.
+
+None of them is ours to hand on. `labkit download` fetches them from where their publishers offer
+them, after showing the terms.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from labkit.data.remote import Remote, check, fetch
+from labkit.data.unpack import unpack
+from labkit.errors import InputError, check_choice
+
+PICTURES = (".jpg", ".jpeg", ".png")
+_DRIVE = "https://drive.usercontent.google.com/download?export=download&confirm=t&id="
+
+
+@dataclass(frozen=True)
+class PublicData:
+    """A data set.
+
+    Attributes:
+        title: its name.
+        terms: under which it may be used, in a sentence or two.
+        page: its publisher's page.
+        parts: folder → the file that is unpacked into it.
+        use: how a training or an evaluation is told of it; "{to}" is the folder.
+    """
+
+    title: str
+    terms: str
+    page: str
+    parts: dict[str, Remote]
+    use: str
+
+
+DATA: dict[str, PublicData] = {
+    "celeba-hq": PublicData(
+        title="CelebA-HQ, 30,000 photographs of faces at 256×256 pixels (Karras et al. 2018)",
+        terms="For non-commercial research and education only (CC BY-NC 4.0); the photographs "
+        "themselves belong to others, and may not be published, sold or handed on (CelebA's "
+        "agreement).",
+        page="https://github.com/tkarras/progressive_growing_of_gans",
+        parts={
+            "images": Remote(
+                "data256x256.zip",
+                (f"{_DRIVE}1O89DVCoWsMhrIF3G8-wMOJ0h7LukmMdP",),
+                "md5:a3042632250934feed5a59180b289826",
+            )
+        },
+        use="labkit train --data {to}/images",
+    ),
+    "nvidia-masks": PublicData(
+        title="NVIDIA Irregular Mask Dataset (Liu et al. 2018): masks to train and to test with",
+        terms="For non-commercial use, shared alike and with attribution (CC BY-NC-SA 4.0).",
+        page="https://nv-adlr.github.io/publication/partialconv-inpainting",
+        parts={
+            "train": Remote(
+                "irregular_mask.zip",
+                ("https://www.dropbox.com/s/qp8cxqttta4zi70/irregular_mask.zip?dl=1",),
+            ),
+            "test": Remote(
+                "test_mask.zip",
+                ("https://www.dropbox.com/s/01dfayns9s0kevy/test_mask.zip?dl=1",),
+            ),
+        },
+        use="labkit train --masks {to}/test",
+    ),
+}
+
+
+def public_data(name: str) -> PublicData:
+    """The data set called `name`.
+
+    Raises:
+        InputError: there is none; the message lists those there are.
+    """
+    check_choice("data set", name, DATA)
+    return DATA[name]
+
+
+def download(
+    data: PublicData,
+    to: str | os.PathLike[str],
+    *,
+    files: Sequence[str | os.PathLike[str]] = (),
+    progress: bool | None = None,
+) -> dict[str, int]:
+    """Fetch a data set and unpack it; parts that are there already are left as they are.
+
+    Args:
+        to: folder; each part becomes a folder in it.
+        files: archives that the user has already, by their published names; they are not fetched,
+            and stay where they are.
+
+    Returns:
+        part → how many files, of the parts that were unpacked now.
+
+    Raises:
+        InputError: a file that is none of the data set's, or what `fetch` and `unpack` raise.
+    """
+    to, own = Path(to), {Path(file).name: Path(file) for file in files}
+    names = [remote.name for remote in data.parts.values()]
+    if unknown := [name for name in own if name not in names]:
+        raise InputError(
+            f"{own[unknown[0]]}: is none of the files of {data.title}", f"one of {', '.join(names)}"
+        )
+    done = {}
+    for part, remote in data.parts.items():
+        if (to / part).exists():
+            continue
+        if remote.name in own:
+            if not own[remote.name].is_file():
+                raise InputError(f"{own[remote.name]}: no such file")
+            check(own[remote.name], remote)
+            archive = own[remote.name]
+        else:
+            archive = fetch(remote, to, progress=progress)
+        done[part] = unpack(archive, to / part, PICTURES, progress=progress)
+        if remote.name not in own:
+            archive.unlink()  # its contents lie beside it
+    return done

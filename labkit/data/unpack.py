@@ -1,0 +1,180 @@
+"""Unpacking an archive from elsewhere, which may have been made in bad faith.
+
+Nothing is written outside the folder, no link is made, and no more is written than the archive's
+size lets expect. The files appear all at once: they are unpacked beside the folder, which then
+takes its name.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from tqdm import tqdm
+
+from labkit.errors import InputError
+
+# Pictures hardly compress: an archive of them is about as large as its contents.
+LARGEST_GROWTH = 20
+ALLOWANCE = 50_000_000  # bytes, however small the archive
+MOST_FILES = 1_000_000
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Member:
+    name: str
+    size: int
+    open: object  # () → a binary file
+
+
+def unpack(
+    archive: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    suffixes: Iterable[str],
+    *,
+    progress: bool | None = None,
+) -> int:
+    """Unpack the files with these suffixes from a zip or tar file into a new folder.
+
+    Args:
+        folder: must not exist; folders inside the archive are kept.
+        suffixes: such as (".jpg", ".png"), in either case; other members are left out.
+
+    Returns:
+        how many files.
+
+    Raises:
+        InputError: not an archive, a damaged one, one with a member that points outside or is no
+            plain file, one that would grow beyond measure, one without such files, or no room on
+            the disk. Nothing is left behind.
+    """
+    archive, folder = Path(archive), Path(folder)
+    if folder.exists():
+        raise InputError(f"{folder}: exists already", "name another folder, or delete it")
+    wanted = tuple(suffix.lower() for suffix in suffixes)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        with _opened(archive) as members:
+            chosen = _chosen(archive, members, wanted)
+            _check_size(archive, chosen, folder)
+            for member in tqdm(
+                chosen, desc=folder.name, unit="file",
+                disable=None if progress is None else not progress,
+            ):  # fmt: skip
+                _write(archive, member, place)
+        os.chmod(place, 0o755)
+        os.rename(place, folder)
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, RuntimeError) as error:
+        raise InputError(
+            f"{archive}: damaged or encrypted ({error})", "download it again"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from None
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return len(chosen)
+
+
+class _opened:
+    """The members of a zip or tar file, while it is open."""
+
+    def __init__(self, archive: Path) -> None:
+        if not archive.is_file():
+            raise InputError(f"{archive}: no such file")
+        self.archive = archive
+
+    def __enter__(self) -> list[_Member]:
+        if zipfile.is_zipfile(self.archive):
+            self.file: zipfile.ZipFile | tarfile.TarFile = zipfile.ZipFile(self.archive)
+            return list(self._zip(self.file))
+        if tarfile.is_tarfile(self.archive):
+            self.file = tarfile.open(self.archive)
+            return list(self._tar(self.file))
+        raise InputError(
+            f"{self.archive}: is neither a zip nor a tar file",
+            "what a browser saved may be a page about the file; download the file itself",
+        )
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def _zip(self, file: zipfile.ZipFile) -> Iterator[_Member]:
+        for info in file.infolist():
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                _refuse(self.archive, info.filename, "is no plain file")
+            _check_name(self.archive, info.filename)
+            if not info.is_dir():
+                yield _Member(info.filename, info.file_size, lambda info=info: file.open(info))
+
+    def _tar(self, file: tarfile.TarFile) -> Iterator[_Member]:
+        for info in file:
+            if not (info.isreg() or info.isdir()):
+                _refuse(self.archive, info.name, "is no plain file")
+            _check_name(self.archive, info.name)
+            if info.isreg():
+                yield _Member(info.name, info.size, lambda info=info: file.extractfile(info))
+
+
+def _check_name(archive: Path, name: str) -> None:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        _refuse(archive, name, "points outside of it")
+
+
+def _refuse(archive: Path, name: str, problem: str) -> None:
+    raise InputError(f"{archive}: its member {name!r} {problem}", "this archive cannot be trusted")
+
+
+def _chosen(archive: Path, members: list[_Member], suffixes: tuple[str, ...]) -> list[_Member]:
+    def counts(name: str) -> bool:
+        path = PurePosixPath(name)
+        hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+        return path.suffix.lower() in suffixes and not hidden
+
+    chosen = [member for member in members if counts(member.name)]
+    if not chosen:
+        raise InputError(f"{archive}: holds no {' or '.join(suffixes)} files")
+    if len({member.name for member in chosen}) < len(chosen):
+        raise InputError(f"{archive}: holds a name twice", "this archive cannot be trusted")
+    return chosen
+
+
+def _check_size(archive: Path, chosen: list[_Member], folder: Path) -> None:
+    total, room = sum(member.size for member in chosen), shutil.disk_usage(folder.parent).free
+    most = LARGEST_GROWTH * archive.stat().st_size + ALLOWANCE
+    if total > most or len(chosen) > MOST_FILES:
+        raise InputError(
+            f"{archive}: would unpack to {total / 1e9:.1f} GB in {len(chosen)} files",
+            "no archive of pictures grows so much; it cannot be trusted",
+        )
+    if total > room:
+        raise InputError(
+            f"{folder}: {total / 1e9:.1f} GB do not fit the {room / 1e9:.1f} GB that are free",
+            "make room, or name a folder on another disk",
+        )
+
+
+def _write(archive: Path, member: _Member, place: Path) -> None:
+    target = place / PurePosixPath(member.name.replace("\\", "/"))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    written = 0
+    source: IO[bytes] = member.open()  # type: ignore[operator]
+    with source, open(target, "xb") as file:
+        while piece := source.read(_PIECE):
+            written += len(piece)
+            if written > member.size:
+                _refuse(archive, member.name, "is larger than it says")
+            file.write(piece)
+    if written < member.size:
+        raise EOFError(f"{member.name} is cut short")
