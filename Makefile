@@ -13,7 +13,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # The kernel named python3 is this environment's, whatever else is registered for the user.
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help install book html lab test notebooks links lint format bench constraints clean
+.PHONY: help install book html lab test notebooks links lint format bench constraints colab clean
 .DEFAULT_GOAL := help
 
 help: ## this table
@@ -61,6 +61,9 @@ bench: $(INSTALLED) ## ratios of speed and memory, each measured within one run
 
 constraints: $(INSTALLED) ## write constraints.txt from what is installed here
 	$(BIN)/python tools/constraints.py
+
+colab: $(INSTALLED) ## run chapters as Colab does, each in a fresh environment; CHAPTER=03 for one
+	$(BIN)/python tools/colab.py $(CHAPTER)
 
 clean: ## remove the built pages
 	rm -rf _build

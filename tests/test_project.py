@@ -22,6 +22,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 # conda-forge's name for what PyPI calls otherwise.
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 # A machine's own folders, in any text that is kept.
@@ -143,7 +144,7 @@ def test_commands_named_in_the_documents_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE))
     assert {"book", "html", "test", "lab", "lint", "bench", "links"} <= targets
     documents = [ROOT / "README.md", ROOT / ".ci" / "run", *(ROOT / "book").glob("*.ipynb")]
-    documents += [ROOT / "_config.yml", ROOT / ".github" / "workflows" / "tests.yml"]
+    documents += [ROOT / "_config.yml", *WORKFLOWS]
     for path in documents:
         text = path.read_text(encoding="utf-8")
         named = set(re.findall(r"(?:`|^|run: )make ([a-z]+)", text, re.MULTILINE))
@@ -167,6 +168,14 @@ def test_options_named_in_the_readme_exist() -> None:
             env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200"},
         )
         assert options <= set(re.findall(r"--?[a-z][\w-]*", done.stdout)), command
+
+
+def test_workflows_are_valid() -> None:
+    assert {path.stem for path in WORKFLOWS} == {"tests", "pages", "weekly", "release"}
+    command = [sys.executable, "-m", "check_jsonschema"]
+    command += ["--builtin-schema", "vendor.github-workflows", *map(str, WORKFLOWS)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_files_linked_from_the_readme_exist() -> None:
