@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import tarfile
 from pathlib import Path
 
@@ -22,7 +23,13 @@ from labkit.evaluation.methods import Method, open_methods
 from labkit.evaluation.metrics import psnr, psnr_as_reported, ssim
 from labkit.evaluation.pairs import Pairs, match
 from labkit.evaluation.protocol import ProtocolConfig, evaluate, prepare, raw_output
-from labkit.evaluation.statistics import Score, bootstrap_mean, summarise, tenth_of
+from labkit.evaluation.statistics import (
+    Score,
+    bootstrap_mean,
+    paired_differences,
+    summarise,
+    tenth_of,
+)
 from labkit.nn.generator import GMCNN, GeneratorConfig
 from labkit.nn.weights import save_generator
 
@@ -176,6 +183,26 @@ def test_summary_of_known_scores() -> None:
         {"from": 0.5, "to": 0.6, "pairs": 2, "psnr": 21.0, "ssim": 0.75},
     ]
     assert ns["psnr"] == {"mean": 31.0, "low": 31.0, "high": 31.0}
+
+
+def test_paired_differences_of_known_scores() -> None:
+    scores = [
+        Score("a", "telea", 0.05, 30.0, 0.9),
+        Score("b", "telea", 0.55, 20.0, 0.7),
+        Score("a", "ours", 0.05, 31.0, 0.95),
+        Score("b", "ours", 0.55, 21.0, 0.95),
+        Score("a", "partial", 0.05, 31.0, 0.95),
+    ]
+    (row,) = paired_differences(scores)
+    # The pairs lie 10 dB apart and the methods 1 dB on each of them: the difference is certain.
+    assert row == {
+        "method": "ours",
+        "minus": "telea",
+        "pairs": 2,
+        "psnr": {"mean": 1.0, "low": 1.0, "high": 1.0},
+    }
+    text = report.text_table(summarise(scores), paired_differences(scores))
+    assert text.splitlines()[-1].split() == ["ours", "−", "telea", "+1.00", "+1.00", "to", "+1.00"]
 
 
 # Pairs
@@ -371,10 +398,15 @@ def test_report_files(tmp_path: Path) -> None:
     result = evaluate(pairs, methods, config)
     rows = summarise(result.scores, seed=3)
     about = report.environment(methods, config, device="cpu", command="labkit evaluate")
-    report.write_report(tmp_path / "out", result, rows, about)
+    differences = paired_differences(result.scores, seed=3)
+    report.write_report(tmp_path / "out", result, rows, about, differences)
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert list(summary) == ["rows", "environment"]
-    assert summary["rows"] == rows
+    assert list(summary) == ["rows", "differences", "environment"]
+    assert summary["rows"] == rows and summary["differences"] == differences
+    assert ("black, as reported", "black") in [(d["method"], d["minus"]) for d in differences]
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert f"{rows[1]['psnr']['mean']:.2f}" in page and "mountCompare" in page
+    assert re.findall(r'(?:src|href)="?https?:', page) == []
     expected = {"python", "torch", "numpy", "skimage", "opencv", "platform", "cpu", "device"}
     expected |= {"seed", "size", "date", "weights", "command"}
     assert set(summary["environment"]) == expected

@@ -26,7 +26,8 @@ def evaluate(
     out: Annotated[
         Path,
         typer.Option(
-            help="Folder for summary.json, per-image.csv, manifest.json and contact-sheet.png.",
+            help="Folder for report.html, summary.json, per-image.csv, manifest.json and "
+            "contact-sheet.png.",
             show_default=False,
         ),
     ],
@@ -62,7 +63,7 @@ def evaluate(
 
     Each image is resized to SIZE × SIZE with Lanczos, its mask with nearest neighbour; the hole is
     filled, known pixels are put back, and the 8-bit result is compared with the original: mean,
-    95 % bootstrap interval, and means by hole ratio.
+    95 % bootstrap interval, means by hole ratio, and paired differences between the methods.
 
     Example: labkit evaluate --pairs pairs.tar --weights runs/first --out results
     """
@@ -70,7 +71,7 @@ def evaluate(
     from labkit.evaluation import protocol, report
     from labkit.evaluation.methods import open_methods
     from labkit.evaluation.pairs import Pairs
-    from labkit.evaluation.statistics import summarise
+    from labkit.evaluation.statistics import paired_differences, summarise
 
     config = protocol.ProtocolConfig(size=size, seed=seed, as_reported=as_reported)
     device = pick_device(device)
@@ -80,6 +81,7 @@ def evaluate(
     rows = summarise(evaluation.scores, seed=seed)
     command = shlex.join(["labkit", *context.obj])
     about = report.environment(methods, config, device=device, command=command)
-    report.write_report(out, evaluation, rows, about)
-    print(report.text_table(rows))
+    differences = paired_differences(evaluation.scores, seed=seed)
+    report.write_report(out, evaluation, rows, about, differences)
+    print(report.text_table(rows, differences))
     print(f"\nwritten to {out}")

@@ -2,7 +2,8 @@
 
 ::
 
-    summary.json       one row a method, and the environment in which it was measured
+    summary.json       one row a method, differences between them, and the environment
+    report.html        the same to read, with examples under sliders
     per-image.csv      every method on every pair
     manifest.json      name and SHA-256 of every image and mask
     contact-sheet.png  one pair of each tenth of hole ratio, filled by every method
@@ -26,6 +27,7 @@ import skimage
 import torch
 
 from labkit.evaluation.contact_sheet import evaluation_sheet
+from labkit.evaluation.html_report import html_report
 from labkit.evaluation.methods import Method
 from labkit.evaluation.protocol import Evaluation, ProtocolConfig
 from labkit.evaluation.statistics import Score
@@ -58,6 +60,7 @@ def write_report(
     evaluation: Evaluation,
     rows: Sequence[dict[str, object]],
     environment: dict[str, object],
+    differences: Sequence[dict[str, object]] = (),
 ) -> None:
     """Write the files named above into `folder`, each atomically.
 
@@ -65,14 +68,19 @@ def write_report(
         InputError: a file that cannot be written.
     """
     folder = Path(folder)
-    _write(folder / "summary.json", _json({"rows": list(rows), "environment": environment}))
+    summary = {"rows": list(rows), "differences": list(differences), "environment": environment}
+    _write(folder / "summary.json", _json(summary))
+    page = html_report(rows, differences, evaluation.examples, environment)
+    _write(folder / "report.html", page)
     _write(folder / "per-image.csv", _csv(evaluation.scores))
     _write(folder / "manifest.json", _json(evaluation.manifest))
     write_image(folder / "contact-sheet.png", evaluation_sheet(evaluation.examples))
 
 
-def text_table(rows: Sequence[dict[str, object]]) -> str:
-    """The rows as plain text: means with their 95 % intervals, then PSNR by hole ratio."""
+def text_table(
+    rows: Sequence[dict[str, object]], differences: Sequence[dict[str, object]] = ()
+) -> str:
+    """The rows as plain text: means with their 95 % intervals, PSNR by hole ratio, differences."""
     bins = sorted({(b["from"], b["to"], b["pairs"]) for row in rows for b in row["by_hole_ratio"]})
     overall = [["method", "pairs", "PSNR dB", "95 %", "SSIM", "95 %"]]
     by_ratio = [
@@ -87,7 +95,15 @@ def text_table(rows: Sequence[dict[str, object]]) -> str:
         overall.append(cells)
         found = {(b["from"], b["to"], b["pairs"]): b["psnr"] for b in row["by_hole_ratio"]}
         by_ratio.append([row["method"], *(f"{found[b]:.2f}" if b in found else "" for b in bins)])
-    return _aligned(overall) + "\n\n" + _aligned(by_ratio)
+    blocks = [overall, by_ratio]
+    if differences:
+        blocks.append([["paired difference in PSNR dB", "mean", "95 %"]])
+        for row in differences:
+            spread = row["psnr"]
+            between = f"{spread['low']:+.2f} to {spread['high']:+.2f}"
+            what = f"{row['method']} − {row['minus']}"
+            blocks[-1].append([what, f"{spread['mean']:+.2f}", between])
+    return "\n\n".join(_aligned(block) for block in blocks)
 
 
 def _aligned(cells: list[list[str]]) -> str:

@@ -77,7 +77,8 @@ def student_interval(values: Sequence[float]) -> dict[str, float]:
 def tenth_of(hole_ratio: float) -> tuple[float, float]:
     """The tenth that a hole ratio lies in, lower end included: 0.25 → (0.2, 0.3).
 
-    Not NVIDIA's bins (`labkit.masks.bin_index`), which begin at 0.01 and include their upper end.
+    Not NVIDIA's bins (`labkit.masks.ratio.bin_index`), which begin at 0.01 and include their upper
+    end.
     """
     # A ratio such as 0.3 is stored a little below itself in places: 1e-9 is less than one pixel.
     index = min(int(hole_ratio / BIN_WIDTH + 1e-9), round(1 / BIN_WIDTH) - 1)
@@ -115,6 +116,32 @@ def summarise(scores: Sequence[Score], *, seed: int = 0) -> list[dict[str, objec
                 ],
             }
         )
+    return rows
+
+
+def paired_differences(scores: Sequence[Score], *, seed: int = 0) -> list[dict[str, object]]:
+    """PSNR of each method minus that of each before it, pair by pair.
+
+    Pairs differ far more from each other than methods do on one pair; the difference on the same
+    pair is free of that, and its interval is much narrower than those of the means.
+
+    Returns:
+        [{"method", "minus", "pairs", "psnr": {"mean", "low", "high"}}], for methods that were
+        scored on the same pairs.
+    """
+    by_method: dict[str, dict[str, float]] = {}
+    for score in scores:
+        by_method.setdefault(score.method, {})[score.pair] = score.psnr
+    rows: list[dict[str, object]] = []
+    names = list(by_method)
+    for index, name in enumerate(names):
+        own = by_method[name]
+        for other in names[:index]:
+            if own.keys() != by_method[other].keys():
+                continue
+            gains = [own[pair] - by_method[other][pair] for pair in own]
+            spread = _rounded(bootstrap_mean(gains, seed=seed))
+            rows.append({"method": name, "minus": other, "pairs": len(gains), "psnr": spread})
     return rows
 
 

@@ -1,0 +1,163 @@
+"""An evaluation as one page to look at: tables, and every example under a slider.
+
+The page holds everything it shows, its script included, and asks no other site for anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from labkit.evaluation.protocol import Example
+from labkit.images import png_bytes
+
+_WIDGETS = Path(__file__).parent.parent / "widgets"
+HOLE = (213, 94, 0)  # vermilion, told apart from skin and sky also by the colour-blind
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.25rem 0.8rem; text-align: right; border-bottom: 1px solid #8886; }
+th:first-child, td:first-child { text-align: left; }
+.scroll { overflow-x: auto; }
+.examples { display: flex; flex-wrap: wrap; gap: 1.5rem; }
+figure { margin: 0; max-width: 100%; }
+figcaption { margin-bottom: 0.4rem; }
+footer { margin-top: 2rem; font-size: 0.85rem; }
+"""
+
+_SCRIPT = """
+const data = JSON.parse(document.getElementById("examples").textContent);
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+const choices = [...document.querySelectorAll("select")];
+const releases = [];
+function show() {
+  releases.splice(0).forEach((release) => release());
+  const [left, right] = choices.map((choice) => choice.value);
+  data.forEach((example, index) => {
+    const el = document.getElementById(`example-${index}`);
+    const [after, before] = [left, right].map((name) => bytes(example.pictures[name]));
+    const description = `pair ${example.pair},`;
+    releases.push(mountCompare(el, { before, after, labels: [right, left], description }));
+  });
+}
+choices.forEach((choice) => (choice.onchange = show));
+show();
+"""
+
+
+def html_report(
+    rows: Sequence[dict[str, object]],
+    differences: Sequence[dict[str, object]],
+    examples: Sequence[Example],
+    environment: dict[str, object],
+) -> str:
+    """The page.
+
+    Args:
+        rows, differences: of `labkit.evaluation.statistics`.
+        examples: shown under sliders, truth and hole among their pictures.
+        environment: of the evaluation.
+    """
+    pictures = [_pictures(example) for example in examples]
+    data = [
+        {"pair": example.pair, "pictures": {name: _base64(p) for name, p in some.items()}}
+        for example, some in zip(examples, pictures, strict=True)
+    ]
+    names = list(pictures[0]) if pictures else []
+    figures = "".join(
+        f"<figure><figcaption>pair {html.escape(example.pair)}, "
+        f"{100 * example.hole_ratio:.0f} % missing</figcaption>"
+        f'<div class="labkit-painter" id="example-{index}"></div></figure>'
+        for index, example in enumerate(examples)
+    )
+    # In a script element "</" would end it wherever it stands.
+    payload = json.dumps(data).replace("</", "<\\/")
+    module = (_WIDGETS / "painter.mjs").read_text(encoding="utf-8")
+    style = _STYLE + (_WIDGETS / "painter.css").read_text(encoding="utf-8")
+    about = ", ".join(
+        f"{key} {environment[key]}"
+        for key in ("date", "cpu", "torch", "size")
+        if key in environment
+    )
+    return f"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Evaluation</title>
+<style>{style}</style>
+<h1>Evaluation</h1>
+<p>Composites, 8 bits, data range 255; means with their 95&nbsp;% bootstrap intervals.</p>
+<div class="scroll">{_scores(rows)}</div>
+<h2>By hole ratio, PSNR in dB</h2>
+<div class="scroll">{_by_ratio(rows)}</div>
+<h2>Paired differences, PSNR in dB</h2>
+<div class="scroll">{_differences(differences)}</div>
+<h2>Examples</h2>
+<p>Left of the line {_choice("left", names, names[-2:-1])}, right of it {_choice("right", names, names[:1])}.</p>
+<div class="examples">{figures}</div>
+<footer><p>{html.escape(about)}</p><p><code>{html.escape(str(environment.get("command", "")))}</code></p></footer>
+<script type="application/json" id="examples">{payload}</script>
+<script type="module">{module}{_SCRIPT}</script>
+</html>
+"""  # noqa: E501 - lines of the page
+
+
+def _pictures(example: Example) -> dict[str, np.ndarray]:
+    holed = np.where(example.mask[..., None], np.array(HOLE, dtype=np.uint8), example.truth)
+    return {"hole": holed, **example.fills, "truth": example.truth}
+
+
+def _base64(picture: np.ndarray) -> str:
+    return base64.b64encode(png_bytes(picture)).decode()
+
+
+def _choice(label: str, names: Sequence[str], chosen: Sequence[str]) -> str:
+    options = "".join(
+        f"<option{' selected' if name in chosen else ''}>{html.escape(name)}</option>"
+        for name in names
+    )
+    return f'<select aria-label="picture on the {label}">{options}</select>'
+
+
+def _table(cells: Sequence[Sequence[str]]) -> str:
+    head, *body = [[html.escape(cell) for cell in row] for row in cells]
+    lines = ["".join(f'<th scope="col">{cell}</th>' for cell in head)]
+    lines += ["".join(f"<td>{cell}</td>" for cell in row) for row in body]
+    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
+
+
+def _scores(rows: Sequence[dict]) -> str:
+    cells = [["method", "pairs", "PSNR dB", "95 %", "SSIM", "95 %"]]
+    for row in rows:
+        line = [str(row["method"]), str(row["pairs"])]
+        for name, digits in (("psnr", 2), ("ssim", 3)):
+            spread = row[name]
+            line.append(f"{spread['mean']:.{digits}f}")
+            line.append(f"{spread['low']:.{digits}f}–{spread['high']:.{digits}f}")
+        cells.append(line)
+    return _table(cells)
+
+
+def _by_ratio(rows: Sequence[dict]) -> str:
+    bins = sorted({(b["from"], b["to"]) for row in rows for b in row["by_hole_ratio"]})
+    cells = [["method", *(f"{low:.1f}–{high:.1f}" for low, high in bins)]]
+    for row in rows:
+        found = {(b["from"], b["to"]): b["psnr"] for b in row["by_hole_ratio"]}
+        cells.append([str(row["method"]), *(f"{found[b]:.2f}" if b in found else "" for b in bins)])
+    return _table(cells)
+
+
+def _differences(differences: Sequence[dict]) -> str:
+    cells = [["method", "minus", "mean", "95 %"]]
+    for row in differences:
+        spread = row["psnr"]
+        between = f"{spread['low']:+.2f} to {spread['high']:+.2f}"
+        cells.append([row["method"], row["minus"], f"{spread['mean']:+.2f}", between])
+    return _table(cells)
