@@ -333,7 +333,8 @@ def test_evaluate_writes_its_report(pairs: Path, weights: Path, tmp_path: Path, 
     assert summary["environment"]["size"] == 64
     assert summary["environment"]["command"].startswith(f"labkit evaluate --pairs {pairs} ")
     found = {path.name for path in out.iterdir()}
-    assert found == {"summary.json", "per-image.csv", "manifest.json", "contact-sheet.png"}
+    files = {"summary.json", "per-image.csv", "manifest.json", "contact-sheet.png", "report.html"}
+    assert found == files
 
 
 def test_evaluate_says_what_is_wrong(pairs: Path, tmp_path: Path, capsys) -> None:
