@@ -45,8 +45,9 @@ test: $(INSTALLED) ## unit tests, then every chapter executed and compared with 
 notebooks: $(INSTALLED) ## execute chapters in place; one of them with CHAPTER=03
 	$(BIN)/python tools/execute.py $(CHAPTER)
 
-links: $(INSTALLED) ## rewrite badges and install cells from repository.url in _config.yml
+links: $(INSTALLED) ## rewrite what is derived: badges, install cells, tables, two appendices
 	$(BIN)/python tools/links.py
+	$(BIN)/python tools/pages.py
 
 lint: $(INSTALLED) ## ruff, both its checks and its format
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Filling the hole of one photograph: every method behind one function.
+"""Filling the hole of one photograph: every method behind one function::
 
     filled = inpaint(image, mask, "telea")
     filled = inpaint(image, mask, generator=load_generator("run/generator.safetensors"))

@@ -7,7 +7,7 @@ show it in pictures and give no number; the measure below is this package's own.
 A pattern of period p has all its energy at the frequencies k/p, so it stands out of the smooth
 spectrum of what it lies on. Windows of 16×16 pixels that lie wholly inside the hole are taken at
 every second pixel, tapered by w (Hann), and divided by their own mean level, so that no single edge
-outvotes the rest of the hole:
+outvotes the rest of the hole::
 
     P(f) = mean over windows of |FFT(w · (x − mean x))|² / geometric mean over f of the same
     D(f) = 10·log10 P(f) − (a + b·log r + c·(log r)²),   r² = (sin² πf_x + sin² πf_y) / π²
@@ -17,7 +17,7 @@ outvotes the rest of the hole:
   for p = 2, those with an odd quarter for p = 4. No two periods share a line, but spikes at every
   fourth pixel have energy at both: what sets a stride of 4 apart is that its quarters stand out.
 * The radial trend a, b, c is fitted by least squares without the lines and what the taper spills
-  of them. r is |f| at low frequencies and level at ½, as the spectrum of any sampled picture is.
+  of them. r is ``|f|`` at low frequencies and level at ½, as any sampled picture's spectrum is.
 * References of a line are the nearest odd multiples of 1/8, (⅜, 0) for (½, 0). An 8-pixel grid,
   such as JPEG's, raises them as it raises the lines; a pattern of period 2 or 4 does not reach
   them. For a line on an axis they lie on that axis: upright and level edges raise a whole axis.
@@ -31,9 +31,9 @@ single clean picture spreads by 2 dB (p = 2) or 1 dB (p = 4) in a 24×24 hole, s
 fill with the truth in the same hole.
 
 Limits: a hole must hold one whole window; a pattern that changes sign within a window cancels; a
-fence of period 2 scores as an artifact does, unless its surroundings show it too (`where=
-"difference"`); blocks, from enlarging by whole pixels, are no pattern and score 3 to 5 dB at
-p = 2; coarse JPEG alone (quality 10) scores up to 2 dB.
+fence of period 2 scores as an artifact does, unless its surroundings show it too
+(`where="difference"`); blocks, from enlarging by whole pixels, are no pattern and score 3 to 5 dB
+at p = 2; coarse JPEG alone (quality 10) scores up to 2 dB.
 """
 
 from __future__ import annotations

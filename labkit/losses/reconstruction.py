@@ -21,7 +21,7 @@ from labkit.losses.confidence import ConfidenceConfig, confidence_weights
 
 
 def confidence_l1(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """The paper's term: mean of |Y − G| ⊙ M_w over every value of the batch.
+    """The paper's term: mean of ``|Y − G| ⊙ M_w`` over every value of the batch.
 
     Args:
         prediction, target: (B, 3, H, W) in [-1, 1].

@@ -66,13 +66,15 @@ class Probe:
             thorough: also what is looked at once, after training.
 
         Returns:
-            psnr: mean composite PSNR in dB.
-            checkerboard P: mean strength in dB of a pattern of P pixels in the holes, over that of
-                the truth.
-            error at D (thorough): mean absolute error in grey levels, D pixels from the nearest
-                known one (to the power of two below the next), for D = 1, 2, 4, …
-            centre of S, psnr of S (thorough): mean absolute error in the middle 2×2 pixels of a
-                central square hole of side S, and the composites' mean PSNR.
+            numbers by name.
+
+            * "psnr": mean composite PSNR in dB.
+            * "checkerboard P": mean strength in dB of a pattern of P pixels in the holes, over that
+              of the truth.
+            * "error at D" (thorough): mean absolute error in grey levels, D pixels from the nearest
+              known one (to the power of two below the next), for D = 1, 2, 4, …
+            * "centre of S", "psnr of S" (thorough): mean absolute error in the middle 2×2 pixels of
+              a central square hole of side S, and the composites' mean PSNR.
         """
         model.eval()
         filled = self.fill(model, self.masks)
