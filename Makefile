@@ -45,7 +45,7 @@ test: $(INSTALLED) ## unit tests, then every chapter executed and compared with 
 notebooks: $(INSTALLED) ## execute chapters in place; one of them with CHAPTER=03
 	$(BIN)/python tools/execute.py $(CHAPTER)
 
-links: $(INSTALLED) ## rewrite what is derived: badges, install cells, tables, two appendices
+links: $(INSTALLED) ## rewrite what is derived: badges, install cells, tables, appendices
 	$(BIN)/python tools/links.py
 	$(BIN)/python tools/pages.py
 

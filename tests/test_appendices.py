@@ -103,8 +103,13 @@ def test_glossary_is_sorted_and_explains_each_term_once() -> None:
 
 @pytest.mark.parametrize(("term", "definition"), terms(), ids=lambda text: text[:20])
 def test_glossary_entry_ends_with_its_chapter(term: str, definition: str) -> None:
-    said, numbers = re.fullmatch(r"(.+[.]) \(Chapters? (\d+(?: and \d+)*)\)", definition).groups()
-    assert {int(number) for number in numbers.split(" and ")} <= set(CHAPTERS)
+    said, where = re.fullmatch(r"(.+[.]) \((\[?Chapter .+)\)", definition).groups()
+    numbers = [int(number) for number in re.findall(r"[Cc]hapter (\d+)", where)]
+    assert numbers
+    assert set(numbers) <= set(CHAPTERS)
+    for number, file in re.findall(r"hapter (\d+)\]\(([^)]+)\)", where):
+        assert file.startswith(f"{int(number):02}-")
+        assert (BOOK / file).is_file()
     assert 1 <= len(re.findall(r"[.](?: |$)", said)) <= 3
 
 
@@ -181,7 +186,7 @@ def write_opening(root: Path, time: str) -> None:
 
 
 def test_run_times_are_read_off_the_chapters(other_book: Path) -> None:
-    text = pages.run_times(other_book)
+    text = pages.run_times(other_book).replace(pages.SPACE, " ")
     assert "| [Title](intro.ipynb) | 90 min | 120 s | an abacus |" in text
     assert "| together | 1.5 h | 2.0 min |" in text
     assert re.search(r"^\| torch \| `labkit` \| `>=[\d.]+` \| \d+\.\d+", text, re.MULTILINE)
@@ -191,6 +196,18 @@ def test_a_chapter_without_times_is_refused(other_book: Path) -> None:
     write_opening(other_book, "| Time | a while |")
     with pytest.raises(SystemExit, match=r"intro\.ipynb: no 'N minutes to read"):
         pages.run_times(other_book)
+
+
+def test_chapters_named_in_the_glossary_become_links_once_they_are_there(other_book: Path) -> None:
+    text = "(Chapter 1), (Chapter 10 and [chapter 2](gone.ipynb))"
+    assert pages.link_chapters(text, other_book) == "(Chapter 1), (Chapter 10 and chapter 2)"
+    toc = "root: book/intro\nchapters:\n  - file: book/01-one\n  - file: book/10-ten\n"
+    (other_book / "_toc.yml").write_text(toc, encoding="utf-8")
+    for name in ("01-one", "10-ten"):
+        (other_book / "book" / f"{name}.ipynb").touch()
+    linked = "([Chapter 1](01-one.ipynb)), ([Chapter 10](10-ten.ipynb) and chapter 2)"
+    assert pages.link_chapters(text, other_book) == linked
+    assert pages.link_chapters(linked, other_book) == linked
 
 
 def test_a_page_that_is_missing_or_altered_is_out_of_step(other_book: Path) -> None:

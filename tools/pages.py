@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Write the two appendices that other files determine: run times, and the command line.
+"""Write what other files determine of the appendices.
 
     tools/pages.py [--check]
 
 book/run-times.md comes from the table at the head of each chapter, pyproject.toml and
-constraints.txt, book/cli.md from the help texts of `labkit`. `--check` changes nothing, names the
-pages that are out of step, and exits with 1 where there are any.
+constraints.txt, book/cli.md from the help texts of `labkit`; in book/glossary.md the chapters that
+there are become links. `--check` changes nothing, names the pages that are out of step, and exits
+with 1 where there are any.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 TIME = re.compile(r"^\| Time \| (\d+) minutes? to read, (\d+) (second|minute)s? to run \|$", re.M)
 HARDWARE = re.compile(r"^\| Hardware \| (.+?) \|$", re.M)
+SPACE = "\N{NO-BREAK SPACE}"
 TORCH = re.compile(r"torch (\S+), torchvision (\S+),\n# with Python (\S+)\.\n")
 
 
@@ -111,11 +113,11 @@ def run_times(root: Path) -> str:
     """The text of book/run-times.md."""
     chapters = list(chapter_times(root))
     times = [
-        (f"[{title}]({file})", f"{minutes} min", f"{seconds} s", hardware)
+        (f"[{title}]({file})", f"{minutes}{SPACE}min", f"{seconds}{SPACE}s", hardware)
         for file, title, minutes, seconds, hardware in chapters
     ]
     read, run = sum(each[2] for each in chapters), sum(each[3] for each in chapters)
-    times.append(("together", f"{read / 60:.1f} h", f"{run / 60:.1f} min", ""))
+    times.append(("together", f"{read / 60:.1f}{SPACE}h", f"{run / 60:.1f}{SPACE}min", ""))
     python, versions = tested_versions(root)
     packages = []
     for origin, each in direct_requirements(root):
@@ -210,9 +212,28 @@ def command_line() -> str:
     )
 
 
+# The glossary ---------------------------------------------------------------------------------
+
+
+def link_chapters(text: str, root: Path) -> str:
+    """A text in which "chapter 7" is a link, where the book has a chapter 7."""
+    names = (path.name for path in links.chapter_paths(root))
+    files = {int(name[:2]): name for name in names if name[:2].isdigit()}
+
+    def link(found: re.Match[str]) -> str:
+        file = files.get(int(found[2]))
+        return f"[{found[1]}]({file})" if file else found[1]
+
+    bare = re.sub(r"\[(chapter \d+)\]\([^)]*\)", r"\1", text, flags=re.IGNORECASE)
+    return re.sub(r"\b(chapter (\d+))\b", link, bare, flags=re.IGNORECASE)
+
+
 def out_of_step(root: Path) -> dict[Path, str]:
     """Pages whose text would change, and what it would become."""
     made = {root / "book/run-times.md": run_times(root), root / "book/cli.md": command_line()}
+    glossary = root / "book/glossary.md"
+    if glossary.is_file():
+        made[glossary] = link_chapters(glossary.read_text(encoding="utf-8"), root)
     return {
         path: text
         for path, text in made.items()

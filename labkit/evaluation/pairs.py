@@ -54,7 +54,7 @@ def match(names: Iterable[str], where: str) -> dict[str, tuple[str, str]]:
         where: what to call the set in an error.
 
     Returns:
-        {pair's name: (image's path, mask's path)}, sorted by name.
+        ``{pair's name: (image's path, mask's path)}``, sorted by name.
 
     Raises:
         InputError: a missing partner, two files for one name, or no pair at all.

@@ -89,8 +89,10 @@ def summarise(scores: Sequence[Score], *, seed: int = 0) -> list[dict[str, objec
     """The rows of ``summary.json``, one a method, in the order the methods first appear.
 
     Returns:
-        [{"method", "pairs", "psnr": {"mean", "low", "high"}, "ssim": {…}, "by_hole_ratio":
-        [{"from", "to", "pairs", "psnr", "ssim"}]}]; only tenths that hold a pair are listed.
+        a row a method; only tenths that hold a pair are listed.
+
+        ``[{"method", "pairs", "psnr": {"mean", "low", "high"}, "ssim": {…}, "by_hole_ratio":
+        [{"from", "to", "pairs", "psnr", "ssim"}]}]``
     """
     rows: list[dict[str, object]] = []
     for method in dict.fromkeys(score.method for score in scores):
@@ -126,7 +128,7 @@ def paired_differences(scores: Sequence[Score], *, seed: int = 0) -> list[dict[s
     pair is free of that, and its interval is much narrower than those of the means.
 
     Returns:
-        [{"method", "minus", "pairs", "psnr": {"mean", "low", "high"}}], for methods that were
+        ``[{"method", "minus", "pairs", "psnr": {"mean", "low", "high"}}]``, for methods that were
         scored on the same pairs.
     """
     by_method: dict[str, dict[str, float]] = {}

@@ -188,7 +188,7 @@ class AdversarialLoss:
                 only.
 
         Returns:
-            The total to minimise, and its terms without gradient: "global", "local",
+            The total to minimise, and its terms without gradient, "global", "local",
             "penalty_global", "penalty_local", penalties before λ_gp.
         """
         config = self.config
@@ -240,7 +240,7 @@ class AdversarialLoss:
             mask: (B, 1, S, S) in {0, 1}, 1 = missing.
 
         Returns:
-            The total to minimise, and its terms without gradient: "global", "local".
+            The total to minimise, and its terms without gradient, "global" and "local".
         """
         scores = critics(fake, mask)
         terms = {name: generator_loss(self.config.kind, score) for name, score in scores.items()}

@@ -164,10 +164,12 @@ def result(study: Study, plan: Plan) -> dict[str, object]:
     """A study's result, from its finished runs.
 
     Returns:
-        {"question", "reference", "settings", "telea", "minutes", "arms": [{"arm", "parameters",
+        what the result file holds. Intervals are Student's over the seeds; differences are to the
+        reference arm, seed by seed.
+
+        ``{"question", "reference", "settings", "telea", "minutes", "arms": [{"arm", "parameters",
         "megaflop", "curves": {measure: {"step", "runs", "mean", "low", "high"}}, "final":
-        {measure: {"runs", "mean", "low", "high"}}, "differences": {measure: …}}]}. Intervals are
-        Student's over the seeds; differences are to the reference arm, seed by seed.
+        {measure: {"runs", "mean", "low", "high"}}, "differences": {measure: …}}]}``
     """
     arms = []
     reference = _finals(study, plan, study.reference)
