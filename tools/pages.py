@@ -4,9 +4,9 @@
     tools/pages.py [--check]
 
 book/run-times.md comes from the table at the head of each chapter, pyproject.toml and
-constraints.txt, book/cli.md from the help texts of `labkit`; in book/glossary.md the chapters that
-there are become links. `--check` changes nothing, names the pages that are out of step, and exits
-with 1 where there are any.
+constraints.txt, book/cli.md from the help texts of `labkit`; in book/glossary.md and
+book/notation.md the chapters that there are become links. `--check` changes nothing, names the
+pages that are out of step, and exits with 1 where there are any.
 """
 
 from __future__ import annotations
@@ -212,28 +212,30 @@ def command_line() -> str:
     )
 
 
-# The glossary ---------------------------------------------------------------------------------
+# Glossary and notation ---------------------------------------------------------------------------
+
+BARE = re.compile(r"\[(chapter \d+|\d+)\]\([^)]*\)", re.IGNORECASE)
+NAMED = re.compile(r"\bchapter (\d+)\b|(?<=\| )(\d+)(?= \|$)", re.IGNORECASE | re.MULTILINE)
 
 
 def link_chapters(text: str, root: Path) -> str:
-    """A text in which "chapter 7" is a link, where the book has a chapter 7."""
+    """A text in which "chapter 7", or a row that ends in 7, links to chapter 7 if there is one."""
     names = (path.name for path in links.chapter_paths(root))
-    files = {int(name[:2]): name for name in names if name[:2].isdigit()}
+    files = {name[:2].lstrip("0"): name for name in names if name[:2].isdigit()}
 
     def link(found: re.Match[str]) -> str:
-        file = files.get(int(found[2]))
-        return f"[{found[1]}]({file})" if file else found[1]
+        file = files.get(found[1] or found[2])
+        return f"[{found[0]}]({file})" if file else found[0]
 
-    bare = re.sub(r"\[(chapter \d+)\]\([^)]*\)", r"\1", text, flags=re.IGNORECASE)
-    return re.sub(r"\b(chapter (\d+))\b", link, bare, flags=re.IGNORECASE)
+    return NAMED.sub(link, BARE.sub(r"\1", text))
 
 
 def out_of_step(root: Path) -> dict[Path, str]:
     """Pages whose text would change, and what it would become."""
     made = {root / "book/run-times.md": run_times(root), root / "book/cli.md": command_line()}
-    glossary = root / "book/glossary.md"
-    if glossary.is_file():
-        made[glossary] = link_chapters(glossary.read_text(encoding="utf-8"), root)
+    for path in (root / "book/glossary.md", root / "book/notation.md"):
+        if path.is_file():
+            made[path] = link_chapters(path.read_text(encoding="utf-8"), root)
     return {
         path: text
         for path, text in made.items()
