@@ -102,8 +102,8 @@ the command that wrote it stands in the file, or in the chapter that shows it.
 ## Versions
 
 The book was tested with Python {python}. It should run with Python {oldest} or newer and with any \
-version within the bounds; `pip install -c constraints.txt` installs those that were tested, but \
-for PyTorch, whose right build depends on the machine.
+version within the bounds. `pip install -c constraints.txt -e ".[book,test]"` installs those that \
+were tested, but for PyTorch, whose right build depends on the machine.
 
 {packages}
 """
