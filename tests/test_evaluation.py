@@ -403,7 +403,10 @@ def test_report_files(tmp_path: Path) -> None:
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert list(summary) == ["rows", "differences", "environment"]
     assert summary["rows"] == rows and summary["differences"] == differences
-    assert ("black, as reported", "black") in [(d["method"], d["minus"]) for d in differences]
+    assert [(d["method"], d["minus"]) for d in differences] == [
+        ("mean", "black"),
+        ("mean, as reported", "black, as reported"),
+    ]
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert f"{rows[1]['psnr']['mean']:.2f}" in page and "mountCompare" in page
     assert re.findall(r'(?:src|href)="?https?:', page) == []

@@ -50,6 +50,13 @@ def chapters(names: list[str]) -> list[Path]:
     return found
 
 
+def set_environment() -> None:
+    """For the kernels: two threads, since sums of floats depend on how many share them; and the
+    kernel named python3 is this interpreter's."""
+    os.environ["OMP_NUM_THREADS"] = "2"
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+
+
 def execute(path: Path, timeout: int) -> None:
     """Run one notebook in its own folder and write it back with its outputs."""
     notebook = nbformat.read(path, as_version=4)
@@ -64,6 +71,7 @@ def execute(path: Path, timeout: int) -> None:
         resources={"metadata": {"path": str(path.parent)}},
         record_timing=False,
         store_widget_state=True,
+        extra_arguments=["--IPKernelApp.log_level=40"],  # without remarks on its transport
     )
     client.execute()
     tidy(notebook)
@@ -154,9 +162,7 @@ def main() -> None:
     parser.add_argument("chapters", nargs="*", metavar="CHAPTER")
     parser.add_argument("--timeout", type=int, default=600, help="seconds a cell may take")
     arguments = parser.parse_args()
-    # Sums of floats depend on how many threads share them; and the kernel is this interpreter's.
-    os.environ["OMP_NUM_THREADS"] = "2"
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    set_environment()
     for path in chapters(arguments.chapters):
         begun = time.perf_counter()
         print(f"{path.name} ...", end=" ", flush=True)

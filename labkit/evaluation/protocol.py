@@ -29,7 +29,7 @@ from tqdm import tqdm
 from labkit.errors import InputError
 from labkit.evaluation.methods import Method
 from labkit.evaluation.metrics import psnr, psnr_as_reported, ssim
-from labkit.evaluation.statistics import Score, tenth_of
+from labkit.evaluation.statistics import AS_REPORTED, Score, tenth_of
 
 if TYPE_CHECKING:
     from labkit.evaluation.pairs import Pair, Pairs
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 PERFECT = 100.0
 """PSNR in dB that counts for a fill without any error, so that a mean exists."""
-
-AS_REPORTED = ", as reported"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from labkit.errors import InputError
 
 RESAMPLES = 10_000
 BIN_WIDTH = 0.1
+AS_REPORTED = ", as reported"
+"""Ends the names of methods that were scored in the student report's way."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,8 @@ def paired_differences(scores: Sequence[Score], *, seed: int = 0) -> list[dict[s
     for index, name in enumerate(names):
         own = by_method[name]
         for other in names[:index]:
-            if own.keys() != by_method[other].keys():
+            same_way = name.endswith(AS_REPORTED) == other.endswith(AS_REPORTED)
+            if not same_way or own.keys() != by_method[other].keys():
                 continue
             gains = [own[pair] - by_method[other][pair] for pair in own]
             spread = _rounded(bootstrap_mean(gains, seed=seed))
