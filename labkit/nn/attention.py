@@ -37,7 +37,7 @@ class SqueezeExcitation(nn.Module):
     of a picture is C numbers; where something is in it, it cannot know.
 
     Args:
-        channels: C.
+        channels: how many, C.
         reduction: r; the middle layer has ⌊C / r⌋ units. The paper's is 16.
         gate: "sigmoid" as published, weights in (0, 1); "tanh" as in the report, in (−1, 1).
 

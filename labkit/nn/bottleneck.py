@@ -52,9 +52,9 @@ class ChannelwiseDense(nn.Module):
     y = U (V x) + b for a channel's positions x (n), with V (r×n) and U (n×r) of its own.
 
     Args:
-        channels: C.
+        channels: how many, C.
         rows, columns: the size of the feature map, n = rows · columns.
-        rank: r.
+        rank: of the matrix, r.
 
     Parameters: 2Cnr + C.
 
