@@ -154,11 +154,16 @@ def out_of_step(root: Path) -> dict[Path, str]:
     return changed
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def bring_in_step(description: str, changes: Callable[[Path], dict[Path, str]]) -> None:
+    """The command line of a tool that rewrites files, or with `--check` names those it would.
+
+    Args:
+        changes: root → the files whose text would change, and what it would become.
+    """
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing")
     check = parser.parse_args().check
-    changed = out_of_step(ROOT)
+    changed = changes(ROOT)
     for path, text in changed.items():
         print(("out of step: " if check else "rewritten: ") + str(path.relative_to(ROOT)))
         if not check:
@@ -168,4 +173,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    bring_in_step(__doc__, out_of_step)

@@ -11,7 +11,6 @@ pages that are out of step, and exits with 1 where there are any.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -31,7 +30,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-ROOT = Path(__file__).resolve().parent.parent
 TIME = re.compile(r"^\| Time \| (\d+) minutes? to read, (\d+) (second|minute)s? to run \|$", re.M)
 HARDWARE = re.compile(r"^\| Hardware \| (.+?) \|$", re.M)
 SPACE = "\N{NO-BREAK SPACE}"
@@ -243,18 +241,5 @@ def out_of_step(root: Path) -> dict[Path, str]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="change nothing")
-    check = parser.parse_args().check
-    changed = out_of_step(ROOT)
-    for path, text in changed.items():
-        print(("out of step: " if check else "rewritten: ") + str(path.relative_to(ROOT)))
-        if not check:
-            path.write_text(text, encoding="utf-8")
-    if check and changed:
-        sys.exit("run `make links`")
-
-
 if __name__ == "__main__":
-    main()
+    links.bring_in_step(__doc__, out_of_step)

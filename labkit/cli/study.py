@@ -119,5 +119,5 @@ def study(
     write_image(output.with_suffix(".png"), contact_sheet(chosen, plan))
     for arm in keep or ():
         path = output.with_name(f"{output.stem}-{arm}.safetensors")
-        keep_generator(plan.folder(plan.config(chosen, arm, 0)), path)
+        keep_generator(plan.folders(chosen, arm)[0], path)
     print(f"written to {output}")

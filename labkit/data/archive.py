@@ -96,7 +96,8 @@ def list_files(
     return entries
 
 
-def _counts(name: str, suffixes: tuple[str, ...] | None) -> bool:
+def counts(name: str, suffixes: tuple[str, ...] | None) -> bool:
+    """Whether a file is one of those asked for: no hidden one, and with one of the suffixes."""
     path = PurePosixPath(name)
     if any(part.startswith(".") or part == "__MACOSX" for part in path.parts):
         return False
@@ -111,10 +112,10 @@ def _list_folder(folder: Path, suffixes: tuple[str, ...] | None) -> list[Entry]:
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from None
     names.sort()
-    entries = [Entry(name, str(folder / name)) for name in names if _counts(name, suffixes)]
+    entries = [Entry(name, str(folder / name)) for name in names if counts(name, suffixes)]
     if entries:
         return entries
-    shards = [name for name in names if _counts(name, (".tar",))]
+    shards = [name for name in names if counts(name, (".tar",))]
     return [entry for shard in shards for entry in _list_tar(folder / shard, suffixes)]
 
 
@@ -135,7 +136,7 @@ def _list_tar(path: Path, suffixes: tuple[str, ...] | None) -> list[Entry]:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
                 _refuse_unsafe(path, member)
-                if member.isreg() and _counts(member.name, suffixes):
+                if member.isreg() and counts(member.name, suffixes):
                     entries.append(Entry(member.name, str(path), member.offset_data, member.size))
             end = archive.offset
     except (tarfile.TarError, EOFError) as error:

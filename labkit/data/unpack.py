@@ -20,6 +20,7 @@ from typing import IO
 
 from tqdm import tqdm
 
+from labkit.data.archive import counts
 from labkit.errors import InputError
 
 # Pictures hardly compress: an archive of them is about as large as its contents.
@@ -137,12 +138,7 @@ def _refuse(archive: Path, name: str, problem: str) -> None:
 
 
 def _chosen(archive: Path, members: list[_Member], suffixes: tuple[str, ...]) -> list[_Member]:
-    def counts(name: str) -> bool:
-        path = PurePosixPath(name)
-        hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-        return path.suffix.lower() in suffixes and not hidden
-
-    chosen = [member for member in members if counts(member.name)]
+    chosen = [member for member in members if counts(member.name, suffixes)]
     if not chosen:
         raise InputError(f"{archive}: holds no {' or '.join(suffixes)} files")
     if len({member.name for member in chosen}) < len(chosen):

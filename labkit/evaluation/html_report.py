@@ -53,15 +53,14 @@ show();
 
 
 def html_report(
-    rows: Sequence[dict[str, object]],
-    differences: Sequence[dict[str, object]],
+    tables: Sequence[Sequence[Sequence[str]]],
     examples: Sequence[Example],
     environment: dict[str, object],
 ) -> str:
     """The page.
 
     Args:
-        rows, differences: of `labkit.evaluation.statistics`.
+        tables: their cells, heads first, as `labkit.evaluation.report.tables` gives them.
         examples: shown under sliders, truth and hole among their pictures.
         environment: of the evaluation.
     """
@@ -86,6 +85,7 @@ def html_report(
         for key in ("date", "cpu", "torch", "size")
         if key in environment
     )
+    shown = "\n".join(f'<div class="scroll">{_table(cells)}</div>' for cells in tables)
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -94,11 +94,7 @@ def html_report(
 <style>{style}</style>
 <h1>Evaluation</h1>
 <p>Composites, 8 bits, data range 255; means with their 95&nbsp;% bootstrap intervals.</p>
-<div class="scroll">{_scores(rows)}</div>
-<h2>By hole ratio, PSNR in dB</h2>
-<div class="scroll">{_by_ratio(rows)}</div>
-<h2>Paired differences, PSNR in dB</h2>
-<div class="scroll">{_differences(differences)}</div>
+{shown}
 <h2>Examples</h2>
 <p>Left of the line {_choice("left", names, names[-2:-1])}, right of it {_choice("right", names, names[:1])}.</p>
 <div class="examples">{figures}</div>
@@ -131,33 +127,3 @@ def _table(cells: Sequence[Sequence[str]]) -> str:
     lines = ["".join(f'<th scope="col">{cell}</th>' for cell in head)]
     lines += ["".join(f"<td>{cell}</td>" for cell in row) for row in body]
     return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
-
-
-def _scores(rows: Sequence[dict]) -> str:
-    cells = [["method", "pairs", "PSNR dB", "95 %", "SSIM", "95 %"]]
-    for row in rows:
-        line = [str(row["method"]), str(row["pairs"])]
-        for name, digits in (("psnr", 2), ("ssim", 3)):
-            spread = row[name]
-            line.append(f"{spread['mean']:.{digits}f}")
-            line.append(f"{spread['low']:.{digits}f}–{spread['high']:.{digits}f}")
-        cells.append(line)
-    return _table(cells)
-
-
-def _by_ratio(rows: Sequence[dict]) -> str:
-    bins = sorted({(b["from"], b["to"]) for row in rows for b in row["by_hole_ratio"]})
-    cells = [["method", *(f"{low:.1f}–{high:.1f}" for low, high in bins)]]
-    for row in rows:
-        found = {(b["from"], b["to"]): b["psnr"] for b in row["by_hole_ratio"]}
-        cells.append([str(row["method"]), *(f"{found[b]:.2f}" if b in found else "" for b in bins)])
-    return _table(cells)
-
-
-def _differences(differences: Sequence[dict]) -> str:
-    cells = [["method", "minus", "mean", "95 %"]]
-    for row in differences:
-        spread = row["psnr"]
-        between = f"{spread['low']:+.2f} to {spread['high']:+.2f}"
-        cells.append([row["method"], row["minus"], f"{spread['mean']:+.2f}", between])
-    return _table(cells)

@@ -70,7 +70,7 @@ def write_report(
     folder = Path(folder)
     summary = {"rows": list(rows), "differences": list(differences), "environment": environment}
     _write(folder / "summary.json", _json(summary))
-    page = html_report(rows, differences, evaluation.examples, environment)
+    page = html_report(tables(rows, differences), evaluation.examples, environment)
     _write(folder / "report.html", page)
     _write(folder / "per-image.csv", _csv(evaluation.scores))
     _write(folder / "manifest.json", _json(evaluation.manifest))
@@ -81,6 +81,13 @@ def text_table(
     rows: Sequence[dict[str, object]], differences: Sequence[dict[str, object]] = ()
 ) -> str:
     """The rows as plain text: means with their 95 % intervals, PSNR by hole ratio, differences."""
+    return "\n\n".join(_aligned(cells) for cells in tables(rows, differences))
+
+
+def tables(
+    rows: Sequence[dict[str, object]], differences: Sequence[dict[str, object]] = ()
+) -> list[list[list[str]]]:
+    """The cells of the tables, heads first: overall, by hole ratio, and differences if any."""
     bins = sorted({(b["from"], b["to"], b["pairs"]) for row in rows for b in row["by_hole_ratio"]})
     overall = [["method", "pairs", "PSNR dB", "95 %", "SSIM", "95 %"]]
     by_ratio = [
@@ -95,15 +102,14 @@ def text_table(
         overall.append(cells)
         found = {(b["from"], b["to"], b["pairs"]): b["psnr"] for b in row["by_hole_ratio"]}
         by_ratio.append([row["method"], *(f"{found[b]:.2f}" if b in found else "" for b in bins)])
-    blocks = [overall, by_ratio]
-    if differences:
-        blocks.append([["paired difference in PSNR dB", "mean", "95 %"]])
-        for row in differences:
-            spread = row["psnr"]
-            between = f"{spread['low']:+.2f} to {spread['high']:+.2f}"
-            what = f"{row['method']} − {row['minus']}"
-            blocks[-1].append([what, f"{spread['mean']:+.2f}", between])
-    return "\n\n".join(_aligned(block) for block in blocks)
+    if not differences:
+        return [overall, by_ratio]
+    gains = [["paired difference in PSNR dB", "mean", "95 %"]]
+    for row in differences:
+        spread = row["psnr"]
+        between = f"{spread['low']:+.2f} to {spread['high']:+.2f}"
+        gains.append([f"{row['method']} − {row['minus']}", f"{spread['mean']:+.2f}", between])
+    return [overall, by_ratio, gains]
 
 
 def _aligned(cells: list[list[str]]) -> str:

@@ -40,9 +40,7 @@ def bootstrap_mean(
     Raises:
         InputError: no values, or values that are not finite.
     """
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or not array.size or not np.isfinite(array).all():
-        raise InputError("a bootstrap interval needs a list of finite values")
+    array = _finite(values, "a bootstrap interval")
     generator = np.random.default_rng(seed)
     means = np.empty(resamples)
     # In slices, so that large sets need no resamples × values array at once.
@@ -66,14 +64,20 @@ def student_interval(values: Sequence[float]) -> dict[str, float]:
     Raises:
         InputError: no values, or values that are not finite.
     """
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or not array.size or not np.isfinite(array).all():
-        raise InputError("an interval needs a list of finite values")
+    array = _finite(values, "an interval")
     mean, half = float(array.mean()), 0.0
     if array.size > 1:
         quantile = float(student_t.ppf(0.975, array.size - 1))
         half = quantile * float(array.std(ddof=1)) / array.size**0.5
     return {"mean": mean, "low": mean - half, "high": mean + half}
+
+
+def _finite(values: Sequence[float] | np.ndarray, what: str) -> np.ndarray:
+    """The values as float64 (N,), N at least 1."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or not array.size or not np.isfinite(array).all():
+        raise InputError(f"{what} needs a list of finite values")
+    return array
 
 
 def tenth_of(hole_ratio: float) -> tuple[float, float]:

@@ -71,7 +71,7 @@ class GeneratorConfig:
             raise InputError(f"generator dilations {self.dilations} must be 1 or more")
         check_choice("generator padding", self.padding, PADDING_MODES)
         check_choice("initialisation", self.initialisation, get_args(Initialisation))
-        check_choice("upsampling", self.upsample, ("released", *get_args(UpsampleKind)))
+        check_choice("upsampling", self.upsample, get_args(Upsample))
         self._check_bottleneck()
         self._check_attention()
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from labkit.classical import CLASSICAL
 from labkit.data.source import ImageSource
 from labkit.errors import InputError
-from labkit.evaluation.checkerboard import checkerboard
+from labkit.evaluation.checkerboard import checkerboard_scores
 from labkit.evaluation.metrics import psnr
 from labkit.images import compose, from_uint8, mask_input, to_uint8
 from labkit.masks import MaskConfig, sample_masks
@@ -123,19 +123,15 @@ class Probe:
         return float(np.mean(self._strengths(filled, period) - self._own[period]))
 
     def _strengths(self, images: np.ndarray, period: int) -> np.ndarray:
-        """Of the pattern in each hole that has room for it."""
-        scores = []
-        for image, hole in zip(images, self.holes, strict=True):
-            try:
-                scores.append(checkerboard(image, hole, period=period))
-            except InputError:  # no room for a window in this hole
-                continue
-        if not scores:
+        """Of the pattern in each hole that has room for a window."""
+        scores = checkerboard_scores(images, self.holes, period=period)
+        measured = scores[~np.isnan(scores)]
+        if not measured.size:
             raise InputError(
                 "no hole of the study is large enough to look for checkerboards",
                 "choose larger pictures or holes",
             )
-        return np.array(scores)
+        return measured
 
 
 def _mean_psnr(truth: np.ndarray, filled: np.ndarray) -> float:

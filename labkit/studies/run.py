@@ -85,6 +85,14 @@ class Plan:
         text = f"{config.to_json()}{self.pictures}"
         return self.runs / hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def folders(self, study: Study, arm: str) -> list[Path]:
+        """Where the runs of an arm live, seed by seed."""
+        return [self.folder(self.config(study, arm, seed)) for seed in range(self.seeds)]
+
+    def probe(self, config: TrainConfig) -> Probe:
+        """What a run with these settings is measured on."""
+        return Probe(open_data(config.data)[1], config.data.masks, self.pictures)
+
 
 def run_study(study: Study, plan: Plan, say: Callable[[str], None]) -> dict[str, object]:
     """Run what has not been run, and return the study's result.
@@ -106,7 +114,7 @@ def run_study(study: Study, plan: Plan, say: Callable[[str], None]) -> dict[str,
 
     def ended(arm: str, seed: int, done: int) -> None:
         minutes = (time.perf_counter() - began) / 60
-        last = _curve(plan.folder(plan.config(study, arm, seed)))[-1]
+        last = _curve(plan.folders(study, arm)[seed])[-1]
         left = minutes / done * (len(waiting) - done)
         say(
             f"{arm}, seed {seed}: {last['psnr']:.2f} dB  "
@@ -134,9 +142,7 @@ def run_study(study: Study, plan: Plan, say: Callable[[str], None]) -> dict[str,
 def run_one(config: TrainConfig, plan: Plan) -> None:
     """Train with these settings and measure on the way; goes on where it was interrupted."""
     folder = plan.folder(config)
-    held_out = open_data(config.data)[1]
-    probe = Probe(held_out, config.data.masks, plan.pictures)
-    curve = _curve(folder)
+    probe, curve = plan.probe(config), _curve(folder)
 
     def observe(step: int, model: GMCNN) -> None:
         parent = multiprocessing.parent_process()
@@ -155,8 +161,6 @@ def run_one(config: TrainConfig, plan: Plan) -> None:
         config, folder, hardware=hardware, resume=folder.exists(), progress=False, observe=observe
     )
     seconds = round(time.perf_counter() - began, 1)
-    margins = np.concatenate(probe.margin(), axis=1)
-    write_image(folder / "margin.png", margins)
     _write(_done(folder), {"seconds": seconds})
 
 
@@ -172,11 +176,12 @@ def result(study: Study, plan: Plan) -> dict[str, object]:
         {measure: {"runs", "mean", "low", "high"}}, "differences": {measure: …}}]}``
     """
     arms = []
-    reference = _finals(study, plan, study.reference)
-    for name in study.names:
-        config = plan.config(study, name, 0)
-        curves = [_curve(plan.folder(plan.config(study, name, s))) for s in range(plan.seeds)]
-        finals = _finals(study, plan, name)
+    folders = {name: plan.folders(study, name) for name in study.names}
+    recorded = {name: [_curve(folder) for folder in folders[name]] for name in study.names}
+    reference = _finals(recorded[study.reference])
+    for name, curves in recorded.items():
+        finals = _finals(curves)
+        config = study.arm(name, plan.scale)
         row: dict[str, object] = {"arm": name, **cost(config.generator, plan.scale.size)}
         measures = [m for m in curves[0][0] if m != "step"]
         row["curves"] = {
@@ -192,7 +197,7 @@ def result(study: Study, plan: Plan) -> dict[str, object]:
             }
         arms.append(row)
     base = study.arm(study.reference, plan.scale)
-    probe = Probe(open_data(base.data)[1], base.data.masks, plan.pictures)
+    seconds = [_seconds(folder) for runs in folders.values() for folder in runs]
     return {
         "question": study.question,
         "reference": study.reference,
@@ -209,20 +214,17 @@ def result(study: Study, plan: Plan) -> dict[str, object]:
             "seeds": plan.seeds,
             "pictures": plan.pictures,
         },
-        "telea": round(probe.classical("telea"), 4),
-        "minutes": round(sum(_seconds(study, plan)) / 60, 1),
+        "telea": round(plan.probe(base).classical("telea"), 4),
+        "minutes": round(sum(seconds) / 60, 1),
         "arms": arms,
     }
 
 
 def contact_sheet(study: Study, plan: Plan) -> np.ndarray:
     """Fills of the first seed, a column an arm, between the masked pictures and the truth."""
-    folders = [plan.folder(plan.config(study, name, 0)) for name in study.names]
-    margin = read_image(folders[0] / "margin.png")
-    masked, truth = np.split(margin, 2, axis=1)
-    return np.concatenate(
-        [masked, *(read_image(folder / "fills.png") for folder in folders), truth], axis=1
-    )
+    masked, truth = plan.probe(study.arm(study.reference, plan.scale)).margin()
+    fills = [read_image(plan.folders(study, name)[0] / "fills.png") for name in study.names]
+    return np.concatenate([masked, *fills, truth], axis=1)
 
 
 def keep_generator(folder: Path, path: Path) -> None:
@@ -259,21 +261,13 @@ def cost(config: GeneratorConfig, size: int) -> dict[str, object]:
     }
 
 
-def _finals(study: Study, plan: Plan, arm: str) -> list[Measures]:
-    finals = []
-    for seed in range(plan.seeds):
-        last = dict(_curve(plan.folder(plan.config(study, arm, seed)))[-1])
-        del last["step"]
-        finals.append(last)
-    return finals
+def _finals(curves: Sequence[list[Measures]]) -> list[Measures]:
+    """What was measured last, of each run."""
+    return [{m: value for m, value in curve[-1].items() if m != "step"} for curve in curves]
 
 
-def _seconds(study: Study, plan: Plan) -> list[float]:
-    return [
-        json.loads(_done(plan.folder(plan.config(study, arm, seed))).read_text())["seconds"]
-        for arm in study.names
-        for seed in range(plan.seeds)
-    ]
+def _seconds(folder: Path) -> float:
+    return json.loads(_done(folder).read_text())["seconds"]
 
 
 def _interval(values: Sequence[float]) -> dict[str, object]:
