@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from statistics import mean, stdev
+from typing import Any
+
+from scipy import stats
+
+from quoted import results
+
+FACTS: dict[str, str] = {
+    "1.28": "256 / 200, the resizing in the exercise",
+    "0.64": "half of 1.28, in cycles per new pixel",
+    "0.36": "1 - 0.64, the frequency that 0.64 is folded to",
+}
+
+PERIODS = ("checkerboard 2", "checkerboard 4")
+
+
+def arms(study: str) -> dict[str, Any]:
+    return {arm["arm"]: arm for arm in results(f"study-{study}")["arms"]}
+
+
+def interval(values: list[float]) -> tuple[float, float, float]:
+    """Mean, low and high, by Student."""
+    half = stats.t.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
+    return mean(values), mean(values) - half, mean(values) + half
+
+
+def minus(one: Any, other: Any, measure: str) -> list[tuple[float, float, float]]:
+    """Interval of the difference of two arms, seed by seed, at every moment."""
+    runs = (arm["curves"][measure]["runs"] for arm in (one, other))
+    seeds = [[a - b for a, b in zip(*pair, strict=True)] for pair in zip(*runs, strict=True)]
+    return [interval(list(moment)) for moment in zip(*seeds, strict=True)]
+
+
+def upsampling() -> list[str]:
+    study, found = results("study-upsampling"), arms("upsampling")
+    settings = study["settings"]
+    assert settings["seeds"] == 3 and settings["warm_up"] == settings["steps"]
+    at_2, at_4 = ({name: arm["final"][p]["mean"] for name, arm in found.items()} for p in PERIODS)
+    four, three = at_2["transposed-4"], at_2["transposed-3"]
+    assert max(at_2, key=at_2.get) == max(at_4, key=at_4.get) == "transposed-3"
+    assert round(at_4["transposed-4"]) == round(at_4["transposed-3"]) == 8
+    calm = [at[name] for at in (at_2, at_4) for name in ("bilinear", "released")]
+    assert max(map(abs, calm)) < 1.05
+    assert max(abs(at_4[name]) for name in ("nearest", "subpixel")) < 0.5
+    assert found["nearest"]["final"]["checkerboard 2"]["low"] < 0
+    assert found["subpixel"]["final"]["checkerboard 2"]["low"] > 0
+
+    for measure in (*PERIODS, "psnr"):  # kernel 3 and kernel 4
+        _, low, high = minus(found["transposed-3"], found["transposed-4"], measure)[-1]
+        assert low < 0 < high
+    loss, low, high = minus(found["transposed-3"], found["released"], "psnr")[-1]
+    assert low < 0 < high
+    return [
+        f"labkit study upsampling --seeds {settings['seeds']} --steps {settings['steps']}"
+        f" --width {settings['width']} --precision {settings['precision']}",
+        f"averaged over {settings['pictures']} pictures",
+        f"After {settings['steps']} steps they still score {four:.0f} and {three:.0f} dB at "
+        "period 2 and about 8 dB at period 4",
+        f"at {at_2['nearest']:.0f} and {at_2['subpixel']:.0f} dB (the interval of nearest "
+        "includes zero), and near zero at period 4",
+        f"{-loss:.1f} dB below the released one, with an interval from {low:.1f} to {high:.1f}.",
+        f"The {at_2['nearest']:.0f} and {at_2['subpixel']:.0f} dB of nearest and sub-pixel",
+        f"{four:.0f} to {three:.0f} dB are left at period 2",
+        f"nearest and sub-pixel score {at_2['nearest']:.0f} and {at_2['subpixel']:.0f} dB",
+        f"which stood at {four:.0f} and {three:.0f} dB",
+    ]
+
+
+def attention() -> list[str]:
+    study, found = results("study-attention"), arms("attention")
+    settings = study["settings"]
+    with_critics = settings["steps"] - settings["warm_up"]
+    assert 4 * with_critics == settings["steps"]  # "the last quarter"
+    curves = [arm["curves"][period] for arm in found.values() for period in PERIODS]
+    most = max(curves, key=lambda curve: max(curve["mean"]))["mean"]
+    assert most[0] == max(most)  # "at the first look"
+    assert sum(curve["mean"][-1] < curve["mean"][0] for curve in curves) >= 8  # "most curves"
+
+    joined = curves[0]["step"].index(settings["warm_up"])
+    assert all(curve["mean"][-1] < curve["mean"][joined] for curve in curves)
+    risen = {
+        name: interval([run[-1] - run[0] for run in arm["curves"]["checkerboard 2"]["runs"]])
+        for name, arm in found.items()
+    }
+    assert [name for name, change in risen.items() if change[0] > 0] == ["a2-report"]
+    rise, rise_low, rise_high = risen["a2-report"]
+
+    published = [minus(found["a2"], found["se"], period) for period in PERIODS]
+    moments = [moment for period in published for moment in period]
+    assert len(moments) == 16 and all(low < 0 < high for _, low, high in moments)
+    assert max(high for _, _, high in published[1]) < 2
+    own = minus(found["a2-report"], found["se-report"], "checkerboard 4")
+    assert len(own) == 8 and all(middle > 0 for middle, _, _ in own)
+    assert sum(low > 0 for _, low, _ in own) == 3
+    above, low, _ = minus(found["a2-report"], found["base"], "checkerboard 4")[-1]
+    assert low > 0
+    psnr = found["a2"]["final"]["psnr"]
+    middles = [middle for middle, _, _ in own]
+    return [
+        f"--seeds {settings['seeds']} --steps {settings['steps']} \\ "
+        f"--width {settings['width']} --precision {settings['precision']}",
+        f"The highest mean of any network at any moment is {max(most):.1f} dB",
+        f"in these {with_critics} steps: every mean is below zero",
+        f"by {rise:.1f} dB from first to last, with an interval from {rise_low:.1f} to "
+        f"{rise_high:.1f}.",
+        "All sixteen intervals contain zero",
+        f"at all eight moments, from {min(middles):.1f} to {max(middles):.1f} dB, and three of "
+        "the eight intervals exclude zero",
+        f"`a2-report` is also {above:.1f} dB above `base`",
+        f"in {settings['steps']} steps none of the five developed a pattern",
+        f"`a2` in our table reaches {(psnr['high'] - psnr['low']) / 2:.1f} dB to either side",
+        f"a hint of up to {max(middles):.0f} dB at period 4",
+    ]
+
+
+def quotes() -> list[str]:
+    return upsampling() + attention()
