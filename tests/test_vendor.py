@@ -29,7 +29,8 @@ def archive(files: dict[str, bytes]) -> bytes:
 
 def script(data: bytes) -> vendor.Script:
     integrity = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
-    return vendor.Script("thing", "1.2.3", integrity, "dist/thing.js", "thing.js")
+    package = vendor.Package("thing", "1.2.3", integrity)
+    return vendor.Script(package, "dist/thing.js", "thing.js")
 
 
 def test_the_file_comes_out_of_the_pinned_archive_alone():
@@ -54,25 +55,38 @@ def test_without_npm_the_pages_use_the_cdn(tmp_path, monkeypatch):
 
 
 def test_an_archive_that_is_not_the_pinned_one_leaves_nothing(tmp_path, monkeypatch):
-    def wrong(script: vendor.Script) -> bytes:
-        return vendor.unpack(script, archive({f"package/{script.path}": b"x"}))
-
+    wrong = archive({f"package/{script.path}": b"x" for script in vendor.SCRIPTS})
     monkeypatch.setattr(vendor.shutil, "which", lambda _: "npm")
-    monkeypatch.setattr(vendor, "download", wrong)
+    monkeypatch.setattr(vendor, "download", lambda _: wrong)
     folder = tmp_path / "vendor"
     assert "not the pinned one" in vendor.fetch(folder)
     assert not folder.exists()
 
 
 def test_what_is_served_is_the_same_and_comes_in_order(tmp_path, monkeypatch):
+    asked = []
     monkeypatch.setattr(vendor.shutil, "which", lambda _: "npm")
-    monkeypatch.setattr(vendor, "download", lambda script: script.name.encode())
+    monkeypatch.setattr(vendor, "download", lambda package: asked.append(package.name))
+    monkeypatch.setattr(vendor, "unpack", lambda script, _: script.name.encode())
     assert vendor.fetch(tmp_path) is None
+    assert sorted(asked) == sorted({script.package.name for script in vendor.SCRIPTS})
     for script in vendor.SCRIPTS:
         assert (tmp_path / script.name).read_text() == script.name
     served = [address.removeprefix("vendor/") for address in vendor.widget_scripts(served=True)]
     assert served == ["require.js", "paths.js", "embed-amd.js"]
     assert all((tmp_path / name).is_file() for name in served)
-    # What is there already is not fetched again.
+    # What is there already is not fetched again, unless other versions are pinned by now.
     monkeypatch.setattr(vendor.shutil, "which", lambda _: None)
     assert vendor.fetch(tmp_path) is None
+    newer = replace(vendor.REQUIRE, package=replace(vendor.REQUIRE.package, integrity="other"))
+    monkeypatch.setattr(vendor, "SCRIPTS", (newer, *vendor.SCRIPTS[1:]))
+    assert vendor.fetch(tmp_path) == "npm is not installed"
+
+
+def test_the_runtime_comes_from_the_book_or_from_the_same_version_on_the_cdn():
+    own, cdn = vendor.runtime(served=True), vendor.runtime(served=False)
+    names = {script.name for script in vendor.SCRIPTS}
+    assert {own["script"], own["binary"]} <= {f"../vendor/{name}" for name in names}
+    version = f"onnxruntime-web@{vendor.ONNX_RUNTIME.version}/dist/"
+    assert all(str(cdn[use]).startswith(f"{vendor.CDN}{version}") for use in ("script", "binary"))
+    assert own["bytes"] == cdn["bytes"] == vendor.RUNTIME_BYTES

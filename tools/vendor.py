@@ -1,8 +1,9 @@
 """Scripts that the pages need, from npm, so that the built book works without any other site.
 
-The widgets of a page are drawn by the Jupyter widget manager, which RequireJS loads. Each package
-is pinned by version and by the hash that npm publishes for it; nothing of it is committed. Where
-npm is missing or out of reach the pages load the same versions from their CDNs.
+The widgets of a page are drawn by the Jupyter widget manager, which RequireJS loads; its networks
+are run by ONNX Runtime Web. Each package is pinned by version and by the hash that npm publishes
+for it; nothing of it is committed. Where npm is missing or out of reach the pages load the same
+versions from their CDNs.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import shutil
 import subprocess
 import tarfile
@@ -21,50 +23,76 @@ CDN = "https://cdn.jsdelivr.net/npm/"
 
 
 @dataclass(frozen=True)
-class Script:
-    """One file of an npm package.
+class Package:
+    """One npm package.
 
     Attributes:
-        package, version: on npm.
-        integrity: of the package's archive, as npm has it ("sha512-" and base64).
+        name, version: on npm.
+        integrity: of its archive, as npm has it ("sha512-" and base64).
+    """
+
+    name: str
+    version: str
+    integrity: str
+
+
+@dataclass(frozen=True)
+class Script:
+    """One file of a package.
+
+    Attributes:
+        package: that holds it.
         path: of the file within the package.
         name: under which the book serves it.
     """
 
-    package: str
-    version: str
-    integrity: str
+    package: Package
     path: str
     name: str
 
     @property
     def address(self) -> str:
         """The same file on the CDN."""
-        return f"{CDN}{self.package}@{self.version}/{self.path}"
+        return f"{CDN}{self.package.name}@{self.package.version}/{self.path}"
 
 
 REQUIRE = Script(
-    "requirejs",
-    "2.3.7",
-    "sha512-DouTG8T1WanGok6Qjg2SXuCMzszOo0eHeH9hDZ5Y4x8Je+9JB38HdTLT4/VA8OaUhBa0JPVHJ0pyBkM1z+pDsw==",
+    Package(
+        "requirejs",
+        "2.3.7",
+        "sha512-DouTG8T1WanGok6Qjg2SXuCMzszOo0eHeH9hDZ5Y4x8Je+9JB38HdTLT4/VA8OaUhBa0JPVHJ0pyBkM1z+pDsw==",
+    ),
     "require.js",
     "require.js",
 )
 MANAGER = Script(
-    "@jupyter-widgets/html-manager",
-    "1.0.14",
-    "sha512-wglgQQ+VMj+MBKkTttdeoMtOah/H2A1w5GU1OAVXmDQqZYTK6C+oHZjQMxcNezIpiqUjC1YHKOo5XdP3ENvBng==",
+    Package(
+        "@jupyter-widgets/html-manager",
+        "1.0.14",
+        "sha512-wglgQQ+VMj+MBKkTttdeoMtOah/H2A1w5GU1OAVXmDQqZYTK6C+oHZjQMxcNezIpiqUjC1YHKOo5XdP3ENvBng==",
+    ),
     "dist/embed-amd.js",
     "embed-amd.js",
 )
 ANYWIDGET = Script(
-    "anywidget",
-    "0.11.0",
-    "sha512-LHZgW2j5UjyerZSZcO+BtZPXGMSORQV2bUT480hOR5x/BXS8sOradi/71amJfMueSEnKX0dqPwTfsOGHTsyZpQ==",
+    Package(
+        "anywidget",
+        "0.11.0",
+        "sha512-LHZgW2j5UjyerZSZcO+BtZPXGMSORQV2bUT480hOR5x/BXS8sOradi/71amJfMueSEnKX0dqPwTfsOGHTsyZpQ==",
+    ),
     "dist/index.js",
     "anywidget.js",
 )
-SCRIPTS = (REQUIRE, MANAGER, ANYWIDGET)
+ONNX_RUNTIME = Package(
+    "onnxruntime-web",
+    "1.30.0",
+    "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==",
+)
+# Without WebGPU, and with the code that starts WebAssembly inside: two files, and no third to find.
+RUNTIME = Script(ONNX_RUNTIME, "dist/ort.wasm.bundle.min.mjs", "ort.mjs")
+RUNTIME_BINARY = Script(ONNX_RUNTIME, "dist/ort-wasm-simd-threaded.wasm", "ort.wasm")
+RUNTIME_BYTES = 14_239_897  # of the second, for a page's progress bar where it comes from the CDN
+SCRIPTS = (REQUIRE, MANAGER, ANYWIDGET, RUNTIME, RUNTIME_BINARY)
 # Where RequireJS finds anywidget: beside this very file.
 PATHS = """\
 requirejs.config({ paths: { anywidget: new URL("anywidget", document.currentScript.src).href } });
@@ -72,51 +100,61 @@ requirejs.config({ paths: { anywidget: new URL("anywidget", document.currentScri
 
 
 def fetch(folder: Path) -> str | None:
-    """Put all scripts into `folder`; files that are there already are kept.
+    """Put all scripts into `folder`; files of the pinned versions that are there are kept.
 
     Returns:
         None, or why they could not be had; the folder is then left as it was.
     """
-    if all((folder / script.name).is_file() for script in SCRIPTS):
+    pins = {script.name: script.package.integrity for script in SCRIPTS}
+    record = folder / "pins.json"
+    present = all((folder / name).is_file() for name in pins)
+    if present and record.is_file() and json.loads(record.read_text(encoding="utf-8")) == pins:
         return None
     if shutil.which("npm") is None:
         return "npm is not installed"
     found = {}
-    for script in SCRIPTS:
+    for package in dict.fromkeys(script.package for script in SCRIPTS):
         try:
-            found[script.name] = download(script)
+            archive = download(package)
+            for script in SCRIPTS:
+                if script.package == package:
+                    found[script.name] = unpack(script, archive)
         except (OSError, ValueError, KeyError, tarfile.TarError) as error:
-            return f"{script.package}: {error}"
+            return f"{package.name}: {error}"
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in found.items():
         (folder / name).write_bytes(data)
     (folder / "paths.js").write_text(PATHS, encoding="utf-8")
+    record.write_text(json.dumps(pins), encoding="utf-8")
     return None
 
 
-def download(script: Script) -> bytes:
-    """The file, from an archive whose hash is the pinned one.
+def download(package: Package) -> bytes:
+    """The package's archive, as npm hands it out.
 
     Raises:
         OSError: npm failed.
-        ValueError: another hash.
-        KeyError: the archive lacks the file.
     """
     with tempfile.TemporaryDirectory() as place:
-        command = ["npm", "pack", "--silent", f"{script.package}@{script.version}"]
+        command = ["npm", "pack", "--silent", f"{package.name}@{package.version}"]
         done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=300)
         archives = list(Path(place).glob("*.tgz"))
         if done.returncode or len(archives) != 1:
             raise OSError(f"npm pack failed: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
-        data = archives[0].read_bytes()
-    return unpack(script, data)
+        return archives[0].read_bytes()
 
 
 def unpack(script: Script, archive: bytes) -> bytes:
-    """The script's file from its package's archive; see `download`."""
+    """The script's file from its package's archive.
+
+    Raises:
+        ValueError: the archive has another hash than the pinned one.
+        KeyError: it lacks the file.
+    """
+    package = script.package
     found = "sha512-" + base64.b64encode(hashlib.sha512(archive).digest()).decode()
-    if found != script.integrity:
-        raise ValueError(f"version {script.version} has the hash {found}, not the pinned one")
+    if found != package.integrity:
+        raise ValueError(f"version {package.version} has the hash {found}, not the pinned one")
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         member = tar.extractfile(f"package/{script.path}")
         if member is None:
@@ -136,3 +174,17 @@ def widget_scripts(served: bool) -> dict[str, dict[str, str]]:
         return {f"vendor/{name}": cdn if name == MANAGER.name else {} for name in names}
     anonymous = {"crossorigin": "anonymous"}
     return {REQUIRE.address: anonymous, MANAGER.address: cdn | anonymous}
+
+
+def runtime(served: bool) -> dict[str, object]:
+    """Where a page finds ONNX Runtime Web: addresses, relative to the static files' folder "fill"
+    or on the CDN, its version, and the size of its larger file.
+
+    Args:
+        served: from the book itself; otherwise from the CDN.
+    """
+    about = {"version": ONNX_RUNTIME.version, "bytes": RUNTIME_BYTES}
+    files = {"script": RUNTIME, "binary": RUNTIME_BINARY}
+    return about | {
+        use: f"../vendor/{file.name}" if served else file.address for use, file in files.items()
+    }
