@@ -7,7 +7,7 @@ to every other and is followed by convolutions, which join the channels.
 Deviations:
     * A fully connected channel of a context encoder has n² weights for n positions: at 64×64
       pixels 65,536 a channel, more than a whole 3×3 convolution of GMCNN's. Ours is a product of
-      an n×r and an r×n matrix, with the rank r at which it has about as many parameters as the
+      an n×R and an R×n matrix, with the rank R at which it has about as many parameters as the
       dilated layers that it replaces.
 """
 
@@ -23,10 +23,10 @@ from labkit.nn.layers import ELU_GAIN, ConvELU, draw_normal
 
 def bottleneck(kernel: int, config: GeneratorConfig) -> nn.Sequential:
     """The middle of the column with this kernel: (B, 4c, H/4, W/4) → the same shape."""
-    channels = 4 * config.width
+    channels, padding = 4 * config.width, config.padding
 
     def conv(dilation: int = 1) -> ConvELU:
-        return ConvELU(channels, channels, kernel, dilation=dilation, padding=config.padding)
+        return ConvELU(channels, channels, kernel, dilation=dilation, padding=padding)
 
     if config.bottleneck == "dense":
         wide: list[nn.Module] = [dense(kernel, config), nn.ELU()]
@@ -38,7 +38,7 @@ def bottleneck(kernel: int, config: GeneratorConfig) -> nn.Sequential:
 
 
 def dense(kernel: int, config: GeneratorConfig) -> ChannelwiseDense:
-    """The fully connected layer with about the parameters of the column's dilated layers."""
+    """The fully connected layer with about as many parameters as the dilated ones."""
     channels = 4 * config.width
     rows, columns = (side // 4 for side in config.dense_size)
     replaced = len(config.dilations) * channels**2 * kernel**2
@@ -47,16 +47,16 @@ def dense(kernel: int, config: GeneratorConfig) -> ChannelwiseDense:
 
 
 class ChannelwiseDense(nn.Module):
-    """Within each channel every position sees every other, through r numbers.
+    """Within each channel every position sees every other, through R numbers.
 
-    y = U (V x) + b for a channel's positions x (n), with V (r×n) and U (n×r) of its own.
+    y = U (V x) + b for a channel's positions x (n), with V (R×n) and U (n×R) of its own.
 
     Args:
         channels: how many, C.
         rows, columns: the size of the feature map, n = rows · columns.
-        rank: of the matrix, r.
+        rank: of the matrix, R.
 
-    Parameters: 2Cnr + C.
+    Parameters: 2CnR + C.
 
     Shapes: (B, C, rows, columns) → the same.
 
@@ -90,7 +90,7 @@ class ChannelwiseDense(nn.Module):
                 "resize the image; a convolution would take it",
             )
         flat = x.flatten(2).transpose(0, 1)  # (C, B, n)
-        code = flat @ self.gather.transpose(1, 2)  # (C, B, r)
+        code = flat @ self.gather.transpose(1, 2)  # (C, B, R)
         out = code @ self.spread.transpose(1, 2)  # (C, B, n)
         return (out.transpose(0, 1) + self.bias).view(x.shape)
 
