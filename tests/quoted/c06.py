@@ -1,0 +1,87 @@
+"""Chapter 6: the study of confidence weights, and the benchmark of the two passes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from quoted import notebook, results
+
+FACTS: dict[str, str] = {
+    "3.7": "two to the power of −28, in billionths",
+    "5.6": "1.4 divided by a quarter",
+    "97.5": "what a two-sided interval of 95 % leaves below its upper end",
+}
+RINGS = (1, 2, 4, 8, 16)
+
+
+def quotes() -> list[str]:
+    record = results("study-confidence")
+    settings, arms = record["settings"], {arm["arm"]: arm for arm in record["arms"]}
+    assert record["reference"] == "gaussian"
+    assert list(arms) == ["gaussian", "laplacian", "released", "none"]
+    steps, seen = settings["steps"], settings["steps"] * settings["batch"]
+    assert settings["warm_up"] == steps  # without critics
+    assert (settings["size"], settings["seeds"], settings["width"]) == (64, 3, 6)
+    command = record["environment"]["command"].split(" --output")[0]
+    (cell,) = (c.source for c in notebook("06").cells if "labkit study confidence" in c.source)
+    assert command in " ".join(cell.replace("\\\n", " ").split())
+
+    runs = {name: arm["final"]["psnr"]["runs"] for name, arm in arms.items()}
+    gaps = {name: arm["differences"]["psnr"] for name, arm in arms.items() if name != "gaussian"}
+    assert all(gap["low"] < 0 < gap["high"] for gap in gaps.values())
+    alike = (gaps["laplacian"], gaps["released"])
+    assert all(round(abs(gap["mean"]), 2) <= 0.01 for gap in alike)
+    reach = max(abs(gap[end]) for gap in alike for end in ("low", "high"))
+    assert round(reach, 1) == 0.4
+    none = gaps["none"]
+    outlier = min(runs["none"])
+    assert arms["none"]["curves"]["psnr"]["runs"][1][-2] > outlier == runs["none"][1]  # it fell
+    others = [abs(a - b) for a, b in zip(runs["none"], runs["gaussian"], strict=True)]
+    within = sorted(others)[1]
+    assert within < 0.08 and others[1] > 0.5
+    for k in range(len(arms["none"]["curves"]["psnr"]["mean"])):  # the intervals overlap
+        bands = [arm["curves"]["psnr"] for arm in arms.values()]
+        assert max(band["low"][k] for band in bands) < min(band["high"][k] for band in bands)
+    late = [run[3:] for arm in arms.values() for run in arm["curves"]["psnr"]["runs"]]
+    moves = [abs(b - a) for run in late for a, b in pairwise(run)]
+    swing = sum(moves) / len(moves)
+    assert swing > max(abs(gap["mean"]) for gap in gaps.values())
+    ends = {name: arm["curves"]["psnr"]["mean"][-2:] for name, arm in arms.items()}
+    assert [name for name, (one, last) in ends.items() if last <= one] == ["none"]
+
+    error = {ring: arms["gaussian"]["final"][f"error at {ring}"]["mean"] for ring in RINGS}
+    assert list(error.values()) == sorted(error.values())
+    ring_gaps = {
+        (name, ring): arms[name]["differences"][f"error at {ring}"]
+        for name in gaps
+        for ring in RINGS
+    }
+    assert len(ring_gaps) == 15
+    assert all(gap["low"] < 0 < gap["high"] for gap in ring_gaps.values())
+    edge, inside = ring_gaps["none", 1], ring_gaps["none", 8]
+
+    timed = results("benchmark-confidence")["rows"]
+    ratios = [row["ratio"] for row in timed]
+    assert ratios == sorted(ratios) and ratios[-1] < 65 / 2
+
+    brackets = [f"[{gap['low']:.2f}, +{gap['high']:.2f}]" for gap in alike]
+    return [
+        f"For `none` it is {none['mean']:.2f} dB",
+        f"which fell to {outlier:.2f} dB at the last measurement",
+        "in the other two seeds `none` and `gaussian` are within 0.08 dB",
+        f"in its second half by {swing:.2f} dB on average",
+        f"from {error[1]:.1f} grey levels beside the known pixels to {error[16]:.1f} in the centre",
+        "Of the fifteen intervals on the right, each contains zero",
+        f"`none` is behind by {edge['mean']:.2f} grey levels",
+        f"the interval goes from {edge['low']:.2f} to +{edge['high']:.2f}",
+        f"it is behind by {inside['mean']:.2f}",
+        f"(their intervals are {brackets[0]} and {brackets[1]})",
+        f"differences from {none['low']:.2f} to +{none['high']:.2f} dB remain possible",
+        f"moves the Gaussian's PSNR by {max(runs['gaussian']) - min(runs['gaussian']):.2f} dB",
+        f"have {arms['gaussian']['parameters']:,} parameters, saw {seen:,} faces",
+        f"Its {record['minutes']:.0f} minutes of training",
+        f"the one that ended at {outlier:.2f} dB",
+        f"three seeds of {steps} steps cannot tell",
+        f"the Laplacian and the box are within {reach:.1f} dB",
+        f"no weights at all between {none['low']:.1f} and +{none['high']:.1f} dB",
+    ]
