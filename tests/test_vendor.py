@@ -84,9 +84,9 @@ def test_what_is_served_is_the_same_and_comes_in_order(tmp_path, monkeypatch):
 
 
 def test_the_runtime_comes_from_the_book_or_from_the_same_version_on_the_cdn():
+    names = {f"../vendor/{script.name}" for script in vendor.SCRIPTS}
     own, cdn = vendor.runtime(served=True), vendor.runtime(served=False)
-    names = {script.name for script in vendor.SCRIPTS}
-    assert {own["script"], own["binary"]} <= {f"../vendor/{name}" for name in names}
-    version = f"onnxruntime-web@{vendor.ONNX_RUNTIME.version}/dist/"
-    assert all(str(cdn[use]).startswith(f"{vendor.CDN}{version}") for use in ("script", "binary"))
-    assert own["bytes"] == cdn["bytes"] == vendor.RUNTIME_BYTES
+    assert {own["script"], own["binary"]["file"]} <= names
+    pinned = f"{vendor.CDN}onnxruntime-web@{vendor.ONNX_RUNTIME.version}/dist/"
+    assert cdn["script"].startswith(pinned) and cdn["binary"]["file"].startswith(pinned)
+    assert own["binary"]["sha256"] == cdn["binary"]["sha256"] == vendor.RUNTIME_SHA256

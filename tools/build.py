@@ -18,6 +18,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
+import models
 import vendor
 import yaml
 from execute import execute, set_environment
@@ -61,12 +62,11 @@ def timed(path: Path) -> tuple[float, str]:
 
 
 def write_config(served: bool) -> Path:
-    """_config.yml, told where scripts come from."""
+    """_config.yml, told where scripts come from, and of the static files that were made."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     sphinx = config["sphinx"]["config"]
     sphinx["nb_ipywidgets_js"] = vendor.widget_scripts(served)
-    if served:
-        sphinx["html_static_path"] = [*sphinx["html_static_path"], str(STATIC)]
+    sphinx["html_static_path"] = [*sphinx["html_static_path"], str(STATIC)]
     path = BUILD / "config.yml"
     path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     return path
@@ -83,7 +83,9 @@ def main() -> None:
     BUILD.mkdir(exist_ok=True)
     trouble = vendor.fetch(STATIC / "vendor")
     if trouble:
-        print(f"The pages will load the scripts of their widgets from {vendor.CDN}: {trouble}")
+        print(f"The pages will load the scripts of others from {vendor.CDN}: {trouble}")
+    print("Preparing the page that fills holes …", flush=True)
+    models.write(STATIC / "fill", served=trouble is None)
     source = ROOT
     if arguments.execute:
         print("Executing the chapters …", flush=True)

@@ -18,6 +18,7 @@ import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 CDN = "https://cdn.jsdelivr.net/npm/"
 
@@ -91,7 +92,9 @@ ONNX_RUNTIME = Package(
 # Without WebGPU, and with the code that starts WebAssembly inside: two files, and no third to find.
 RUNTIME = Script(ONNX_RUNTIME, "dist/ort.wasm.bundle.min.mjs", "ort.mjs")
 RUNTIME_BINARY = Script(ONNX_RUNTIME, "dist/ort-wasm-simd-threaded.wasm", "ort.wasm")
-RUNTIME_BYTES = 14_239_897  # of the second, for a page's progress bar where it comes from the CDN
+# The size and hash of the second, for a page's progress bar and check.
+RUNTIME_BYTES = 14_239_897
+RUNTIME_SHA256 = "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2"
 SCRIPTS = (REQUIRE, MANAGER, ANYWIDGET, RUNTIME, RUNTIME_BINARY)
 # Where RequireJS finds anywidget: beside this very file.
 PATHS = """\
@@ -176,15 +179,19 @@ def widget_scripts(served: bool) -> dict[str, dict[str, str]]:
     return {REQUIRE.address: anonymous, MANAGER.address: cdn | anonymous}
 
 
-def runtime(served: bool) -> dict[str, object]:
-    """Where a page finds ONNX Runtime Web: addresses, relative to the static files' folder "fill"
-    or on the CDN, its version, and the size of its larger file.
+def runtime(served: bool) -> dict[str, Any]:
+    """Where a page finds ONNX Runtime Web.
 
     Args:
         served: from the book itself; otherwise from the CDN.
+
+    Returns:
+        Its version, the address of its script, and the address, size and hash of its larger file;
+        addresses on the book's own site are relative to the static files' folder "fill".
     """
-    about = {"version": ONNX_RUNTIME.version, "bytes": RUNTIME_BYTES}
-    files = {"script": RUNTIME, "binary": RUNTIME_BINARY}
-    return about | {
-        use: f"../vendor/{file.name}" if served else file.address for use, file in files.items()
-    }
+
+    def where(script: Script) -> str:
+        return f"../vendor/{script.name}" if served else script.address
+
+    binary = {"file": where(RUNTIME_BINARY), "bytes": RUNTIME_BYTES, "sha256": RUNTIME_SHA256}
+    return {"version": ONNX_RUNTIME.version, "script": where(RUNTIME), "binary": binary}

@@ -1,13 +1,16 @@
 // Paint a hole into a picture, and compare a picture with its fill. No dependencies.
 //
 // As a widget: `export default { render }`, for anywidget (MaskPainter and CompareSlider in Python).
-// On a page of its own: `mountPainter(el, options)` and `mountCompare(el, options)`.
+// On a page of its own: `mountPainter(el, options)` and `mountCompare(el, options)`; the built book's
+// page that fills holes is one.
 //
 // A mask is a Uint8Array of width × height, row by row, 1 = missing. A stroke is
 // {tool: "brush" | "eraser" | "rectangle", size, points: [[x, y], …]} in pixels of the image, where
 // the centre of the first pixel is (0.5, 0.5).
 
-const HISTORY = 60; // masks kept for undo
+const HISTORY = 60; // masks kept for undo, at most
+const HISTORY_BYTES = 64e6; // and together no larger than this
+const HOLE = [213, 94, 0]; // the colour of a hole
 const STEP = 4; // pixels that an arrow key moves the cursor
 const SMALLEST_VIEW = 256; // CSS pixels: a small picture is shown enlarged
 
@@ -18,6 +21,29 @@ export class MaskCanvas {
     this.mask = new Uint8Array(width * height);
     this.past = [];
     this.future = [];
+    this.kept = Math.max(4, Math.min(HISTORY, Math.floor(HISTORY_BYTES / this.mask.length)));
+    this.#touchAll();
+  }
+
+  // What changed since this was last called, as [left, top, right, bottom), or null.
+  takeDirty() {
+    const dirty = this.dirty;
+    this.dirty = null;
+    return dirty;
+  }
+
+  #touch(left, top, right, bottom) {
+    const [a, b, c, d] = this.dirty ?? [left, top, right, bottom];
+    this.dirty = [Math.min(a, left), Math.min(b, top), Math.max(c, right), Math.max(d, bottom)];
+  }
+
+  #touchAll() {
+    this.dirty = [0, 0, this.width, this.height];
+  }
+
+  #replace(mask) {
+    this.mask = mask;
+    this.#touchAll();
   }
 
   get ratio() {
@@ -29,8 +55,13 @@ export class MaskCanvas {
   // Remember the mask as it is, before something changes it.
   begin() {
     this.past.push(this.mask.slice());
-    if (this.past.length > HISTORY) this.past.shift();
+    if (this.past.length > this.kept) this.past.shift();
     this.future = [];
+  }
+
+  // Back to the mask that `begin` remembered, as long as it is the last thing remembered.
+  again() {
+    this.#replace(this.past[this.past.length - 1].slice());
   }
 
   draw({ tool, size, points }) {
@@ -66,21 +97,22 @@ export class MaskCanvas {
     for (let y = y0; y <= y1; y++)
       for (let x = x0; x <= x1; x++)
         if (inside(x + 0.5, y + 0.5)) this.mask[y * this.width + x] = value;
+    if (x0 <= x1 && y0 <= y1) this.#touch(x0, y0, x1 + 1, y1 + 1);
   }
 
   clear() {
     this.begin();
-    this.mask.fill(0);
+    this.#replace(new Uint8Array(this.mask.length));
   }
 
   invert() {
     this.begin();
-    this.mask = this.mask.map((pixel) => 1 - pixel);
+    this.#replace(this.mask.map((pixel) => 1 - pixel));
   }
 
   load(mask) {
     this.begin();
-    this.mask = Uint8Array.from(mask);
+    this.#replace(Uint8Array.from(mask));
   }
 
   undo() {
@@ -94,12 +126,12 @@ export class MaskCanvas {
   #move(from, to) {
     if (!from.length) return false;
     to.push(this.mask);
-    this.mask = from.pop();
+    this.#replace(from.pop());
     return true;
   }
 }
 
-function element(tag, properties = {}, ...children) {
+export function element(tag, properties = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(properties))
     if (name in node && name !== "list") node[name] = value;
@@ -108,20 +140,17 @@ function element(tag, properties = {}, ...children) {
   return node;
 }
 
-function button(label, title, act) {
+export function button(label, title, act) {
   return element("button", { type: "button", textContent: label, title, onclick: act });
 }
 
-async function bitmap(bytes) {
-  return createImageBitmap(new Blob([bytes]));
-}
-
-function view(width) {
-  return `${Math.max(width, SMALLEST_VIEW)}px`;
+// The width at which a picture is shown, for the style sheet.
+function show(node, width) {
+  node.style.setProperty("--labkit-width", `${Math.max(width, SMALLEST_VIEW)}px`);
 }
 
 // Two pictures on top of each other and a line between them.
-// options: {before, after: image bytes, labels: [string, string], description}
+// options: {before, after: image bytes or blobs, labels: [string, string], description}
 export function mountCompare(el, { before, after, labels = ["before", "after"], description = "" }) {
   const sources = [before, after].map((bytes) => URL.createObjectURL(new Blob([bytes])));
   const pictures = sources.map((src, index) => element("img", { src, alt: `${description} ${labels[index]}`.trim(), draggable: false }));
@@ -141,18 +170,22 @@ export function mountCompare(el, { before, after, labels = ["before", "after"], 
     follow(event);
   };
   frame.onpointermove = (event) => event.buttons && follow(event);
-  pictures[0].onload = () => (frame.style.width = view(pictures[0].naturalWidth));
+  pictures[0].onload = () => show(frame, pictures[0].naturalWidth);
   const captions = element("div", { className: "labkit-captions" }, element("span", { textContent: labels[1] }), element("span", { textContent: labels[0] }));
   el.replaceChildren(frame, slider, captions);
   move();
   return () => sources.forEach((source) => URL.revokeObjectURL(source));
 }
 
-// options: {image: bytes of a picture, mask: Uint8Array or null, methods: [string],
-//           onMask(Uint8Array), onFill(method) or null, note: element shown where nothing fills}
-// returns {showResult(bytes, text), setMask(Uint8Array), say(text), canFill(boolean), destroy()}
+// options: {image: bytes of a picture, or anything that a canvas can draw; mask: Uint8Array or null,
+//           methods: names, or {value, label}; onMask(Uint8Array), called when the reader changed it;
+//           onMethod(method), called when the reader chose another; onFill(method) or null; maskFiles: whether masks can be inverted, loaded and saved;
+//           note: element shown where nothing fills}
+// returns {canvas, result: the element beside it, mask, method, setMask(Uint8Array), holed(), say(text),
+//          canFill(boolean), busy(boolean), showResult(bytes, text), destroy()}
 export async function mountPainter(el, options) {
-  const picture = await bitmap(options.image);
+  const encoded = options.image instanceof ArrayBuffer || ArrayBuffer.isView(options.image);
+  const picture = encoded ? await createImageBitmap(new Blob([options.image])) : options.image;
   const { width, height } = picture;
   const canvas = element("canvas", { width, height, tabIndex: 0 });
   canvas.setAttribute("role", "application");
@@ -163,11 +196,10 @@ export async function mountPainter(el, options) {
   const context = canvas.getContext("2d");
   const overlay = new OffscreenCanvas(width, height);
   const hole = new MaskCanvas(width, height);
-  if (options.mask) hole.mask = Uint8Array.from(options.mask);
+  if (options.mask) hole.mask = Uint8Array.from(options.mask); // nothing to be undone
   let tool = "brush";
   let size = Math.max(2, Math.round(Math.min(width, height) / 10));
   let stroke = null;
-  let before = null; // the mask as it was when a rectangle began
   let cursor = null;
   let original = false;
   let release = () => {};
@@ -177,14 +209,33 @@ export async function mountPainter(el, options) {
   const ratio = element("span", { className: "labkit-ratio" });
   const result = element("div", { className: "labkit-result" });
 
+  // Put the hole's colour, and nothing elsewhere, into a part of a sheet of the picture's size.
+  function drawHole(sheet, left, top, right, bottom) {
+    const pixels = new ImageData(right - left, bottom - top);
+    for (let y = top, to = 0; y < bottom; y++)
+      for (let x = left; x < right; x++, to += 4)
+        if (hole.mask[y * width + x]) {
+          [pixels.data[to], pixels.data[to + 1], pixels.data[to + 2]] = HOLE;
+          pixels.data[to + 3] = 255;
+        }
+    sheet.putImageData(pixels, left, top);
+  }
+
+  // The picture as the painter shows it, hole and all.
+  function holed() {
+    const sheet = new OffscreenCanvas(width, height);
+    paint();
+    const drawing = sheet.getContext("2d");
+    drawing.drawImage(picture, 0, 0);
+    drawing.drawImage(overlay, 0, 0);
+    return sheet.convertToBlob({ type: "image/png" });
+  }
+
   function paint() {
+    const dirty = hole.takeDirty();
+    if (dirty) drawHole(overlay.getContext("2d"), ...dirty);
     context.drawImage(picture, 0, 0);
     if (original) return;
-    const pixels = new ImageData(width, height);
-    hole.mask.forEach((missing, index) => {
-      if (missing) pixels.data.set([213, 94, 0, 255], 4 * index);
-    });
-    overlay.getContext("2d").putImageData(pixels, 0, 0);
     context.drawImage(overlay, 0, 0);
     if (!cursor) return;
     context.lineWidth = Math.max(1, width / 300);
@@ -196,12 +247,15 @@ export async function mountPainter(el, options) {
     }
   }
 
-  function changed() {
+  function refresh() {
     ratio.textContent = `${(100 * hole.ratio).toFixed(1)} % missing`;
     back.disabled = !hole.past.length;
     forth.disabled = !hole.future.length;
-    fill.disabled = !options.onFill || hole.ratio === 0 || hole.ratio === 1;
     paint();
+  }
+
+  function changed() {
+    refresh();
     options.onMask?.(hole.mask);
   }
 
@@ -243,8 +297,10 @@ export async function mountPainter(el, options) {
       status.textContent = `${chosen.name} is no picture that this browser can read.`;
     }
   };
-  const methods = element("select", {}, ...(options.methods ?? []).map((name) => element("option", { textContent: name })));
+  const offered = (options.methods ?? []).map((method) => (typeof method === "string" ? { value: method, label: method } : method));
+  const methods = element("select", {}, ...offered.map(({ value, label }) => element("option", { value, textContent: label })));
   methods.setAttribute("aria-label", "Method that fills the hole");
+  methods.onchange = () => options.onMethod?.(methods.value);
   const fill = button("Fill", "Fill the hole by the chosen method", () => {
     status.textContent = "Filling …";
     options.onFill(methods.value);
@@ -277,7 +333,6 @@ export async function mountPainter(el, options) {
     if (event.button !== 0 && event.button !== 2) return;
     canvas.setPointerCapture(event.pointerId);
     hole.begin();
-    before = hole.mask.slice();
     stroke = { tool: event.button === 2 ? "eraser" : tool, size, points: [at(event)] };
     hole.draw(stroke);
     cursor = at(event);
@@ -289,7 +344,7 @@ export async function mountPainter(el, options) {
       const points = (event.getCoalescedEvents?.() ?? []).map(at);
       if (!points.length) points.push(cursor);
       if (stroke.tool === "rectangle") {
-        hole.mask = before.slice();
+        hole.again();
         hole.draw({ ...stroke, points: [stroke.points[0], cursor] });
       } else {
         hole.draw({ ...stroke, points: [stroke.points[stroke.points.length - 1], ...points] });
@@ -340,6 +395,11 @@ export async function mountPainter(el, options) {
     paint();
   };
 
+  const masks = [
+    button("Invert", "Swap missing and known", () => act(() => hole.invert())),
+    button("Load", "Load a mask: white is missing", () => file.click()),
+    button("Save", "Save the mask as PNG", save),
+  ];
   const bar = element(
     "div",
     { className: "labkit-bar" },
@@ -350,54 +410,55 @@ export async function mountPainter(el, options) {
       back,
       forth,
       button("Clear", "Clear the mask (Esc)", () => act(() => hole.clear())),
-      button("Invert", "Swap missing and known", () => act(() => hole.invert())),
-      button("Load", "Load a mask: white is missing", () => file.click()),
-      button("Save", "Save the mask as PNG", save),
+      ...(options.maskFiles === false ? [] : masks),
     ),
     filling,
     file,
   );
   bar.setAttribute("role", "toolbar");
   bar.setAttribute("aria-label", "Tools to paint a hole");
-  canvas.style.width = view(width);
+  show(canvas, width);
   el.classList.add("labkit-painter");
   const foot = element("div", { className: "labkit-foot" }, ratio, status);
   if (options.note) foot.append(options.note);
   el.replaceChildren(bar, element("div", { className: "labkit-views" }, canvas, result), foot);
   choose("brush");
   resize(size);
-  const quiet = options.onMask;
-  options.onMask = null;
-  changed();
-  options.onMask = quiet;
+  refresh();
 
   return {
     canvas,
+    result,
+    holed,
+    get mask() {
+      return hole.mask;
+    },
+    get method() {
+      return methods.value;
+    },
+    set method(value) {
+      methods.value = value;
+    },
     setMask(mask) {
       if (mask.length !== hole.mask.length || mask.every((pixel, index) => pixel === hole.mask[index])) return;
       hole.load(mask);
-      const tell = options.onMask;
-      options.onMask = null;
-      changed();
-      options.onMask = tell;
+      refresh();
     },
     canFill(able) {
       filling.hidden = !able;
       if (options.note) options.note.hidden = able;
+    },
+    busy(working) {
+      fill.disabled = working;
     },
     say(text) {
       status.textContent = text;
     },
     async showResult(bytes, text) {
       status.textContent = text;
+      const before = await holed();
       release();
-      const sheet = new OffscreenCanvas(width, height);
-      sheet.getContext("2d").drawImage(picture, 0, 0);
-      const pixels = sheet.getContext("2d").getImageData(0, 0, width, height);
-      hole.mask.forEach((missing, index) => missing && pixels.data.set([213, 94, 0, 255], 4 * index));
-      sheet.getContext("2d").putImageData(pixels, 0, 0);
-      const holed = await sheet.convertToBlob({ type: "image/png" });
-      release = mountCompare(result, { before: await holed.arrayBuffer(), after: bytes, labels: ["hole", "filled"], description: "picture," });
+      release = mountCompare(result, { before, after: bytes, labels: ["hole", "filled"], description: "picture," });
     },
     destroy() {
       release();

@@ -1,0 +1,310 @@
+// The component: choose a picture, paint a hole, fill it, and compare. Everything happens in the
+// browser; a picture never leaves the reader's machine.
+//
+// <div class="fill-page"> may carry
+//   data-models    names of networks of manifest.json, as "a b"; by default all of them
+//   data-pictures  names of pictures of manifest.json; by default all of them
+
+import { Engine } from "./engine.mjs";
+import { element, button, MaskCanvas, mountCompare, mountPainter } from "./painter.mjs";
+import { readPicture, toPng } from "./pictures.mjs";
+
+const DIFFUSION = { name: "diffusion", label: "Diffusion (no network)" };
+const here = (file) => new URL(file, import.meta.url).href;
+const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
+
+// The entries of a list that a block asks for, in its order.
+function chosen(entries, names) {
+  if (!names) return entries;
+  return names.split(/\s+/).filter(Boolean).map((name) => {
+    const found = entries.find((entry) => entry.name === name);
+    if (!found) throw new Error(`manifest.json has no entry "${name}"`);
+    return found;
+  });
+}
+
+export async function mountFillPage(block) {
+  const manifest = await (await fetch(here("manifest.json"), { cache: "no-cache" })).json();
+  const models = chosen(manifest.models, block.dataset.models).map((model) => ({ ...model, file: here(model.file) }));
+  const pictures = chosen(manifest.pictures, block.dataset.pictures);
+  const runtime = {
+    script: here(manifest.runtime.script),
+    binary: { ...manifest.runtime.binary, name: "The runtime", file: here(manifest.runtime.binary.file) },
+  };
+  const page = new FillPage(block, { models, pictures, runtime, first: manifest.first });
+  await page.choose(pictures[0]);
+  return page;
+}
+
+class FillPage {
+  constructor(block, { models, pictures, runtime, first }) {
+    Object.assign(this, { block, models, pictures, runtime, first });
+    this.ready = new Set(); // names of networks that are loaded
+    this.loading = new Map(); // name → a promise
+    this.engine = new Engine(() => {
+      this.ready.clear();
+      this.loading.clear();
+    });
+    this.fills = new Map(); // method → {pixels, blob, psnr, seconds} of the hole as it is now
+    this.#build();
+    // A page that is left and found again by "back" may have lost its worker in between.
+    addEventListener("pagehide", () => this.engine.stop("The fill was interrupted. Press Fill again."));
+  }
+
+  #build() {
+    this.thumbnails = this.pictures.map((picture) => {
+      const image = element("img", { src: here(picture.thumbnail), alt: "", width: 44, height: 44 });
+      const node = element("button", { type: "button", title: picture.label, onclick: () => this.choose(picture) }, image);
+      node.setAttribute("aria-label", picture.label);
+      return node;
+    });
+    const file = element("input", { type: "file", accept: "image/*", hidden: true });
+    file.onchange = () => {
+      const [own] = file.files;
+      file.value = "";
+      if (own) this.chooseOwn(own);
+    };
+    const own = button("Your picture …", "Open a picture of yours. It stays on this machine.", () => file.click());
+    own.classList.add("fill-own");
+    const choices = element("div", { className: "fill-choices" }, ...this.thumbnails, own, file);
+    choices.setAttribute("role", "group");
+    choices.setAttribute("aria-label", "Pictures");
+
+    this.place = element("div");
+    this.bar = element("progress", { max: 1, value: 0 });
+    this.bar.setAttribute("aria-label", "Loading");
+    this.progress = element("div", { className: "fill-progress", hidden: true }, this.bar);
+    this.about = element("p", { className: "fill-about" });
+
+    this.beside = element("select", { onchange: () => this.#compare() });
+    this.download = element("a", { className: "fill-download", textContent: "Download the result" });
+    this.after = element(
+      "div",
+      { className: "fill-after", hidden: true },
+      element("label", {}, "Compare with ", this.beside),
+      this.download,
+    );
+    const section = element("div", { className: "fill-body labkit-painter" }, choices, this.place, this.progress, this.after, this.about);
+    section.setAttribute("role", "group");
+    section.setAttribute("aria-label", "Paint a hole, and fill it");
+    this.block.replaceChildren(section);
+    this.block.classList.add("fill-mounted");
+    this.#acceptDrops(section);
+  }
+
+  #acceptDrops(section) {
+    const over = (event, entered) => {
+      event.preventDefault();
+      section.classList.toggle("fill-drop", entered);
+    };
+    section.ondragover = (event) => over(event, true);
+    section.ondragleave = (event) => over(event, false);
+    section.ondrop = (event) => {
+      over(event, false);
+      const [own] = event.dataTransfer.files;
+      if (own) this.chooseOwn(own);
+    };
+  }
+
+  async choose(picture) {
+    try {
+      const response = await fetch(here(picture.file)).catch(() => null);
+      if (!response?.ok) throw new Error(`The ${picture.label} could not be fetched. Is the connection up?`);
+      await this.#show(await readPicture(await response.blob(), picture.label), picture);
+    } catch (error) {
+      this.#say(error.message);
+    }
+  }
+
+  async chooseOwn(file) {
+    try {
+      this.#say(`Reading ${file.name} …`);
+      const read = await readPicture(file, file.name);
+      await this.#show(read, { name: file.name.replace(/\.[^.]*$/, ""), label: file.name, model: this.painter?.method, strokes: [], credit: "yours; it stays on this machine" });
+      const size = `${read.width} × ${read.height}`;
+      const smaller = read.was ? `Your picture has ${read.was.join(" × ")} pixels. It is shown, filled and saved at ${size}. ` : "";
+      this.#say(`${smaller}Paint over what should go.`);
+    } catch (error) {
+      this.#say(error.message);
+    }
+  }
+
+  async #show(read, picture) {
+    const { canvas, width, height, pixels } = read;
+    const hole = new MaskCanvas(width, height);
+    for (const stroke of picture.strokes) hole.draw(stroke);
+    this.picture = { ...picture, width, height, pixels };
+    this.painter?.destroy();
+    this.thumbnails.forEach((node, k) => node.setAttribute("aria-pressed", String(this.pictures[k] === picture)));
+    this.painter = await mountPainter(this.place, {
+      image: canvas,
+      mask: hole.mask,
+      methods: [...this.models, DIFFUSION].map(({ name, label }) => ({ value: name, label })),
+      maskFiles: false,
+      onMask: () => this.#holeChanged(),
+      onMethod: () => this.#describe(),
+      onFill: (method) => this.fill(method),
+    });
+    if ([...this.models, DIFFUSION].some(({ name }) => name === picture.model)) this.painter.method = picture.model;
+    this.painter.canvas.addEventListener("pointerdown", () => this.#touched());
+    this.painter.canvas.addEventListener("keydown", (event) => event.key === " " && this.#touched());
+    this.#forget();
+    this.#describe();
+    await this.#showFirst();
+  }
+
+  // The fill that came with the page, before anything is loaded.
+  async #showFirst() {
+    const { first, picture } = this;
+    if (!first || picture.name !== first.picture || !this.models.some(({ name }) => name === first.model)) return;
+    const response = await fetch(here(first.file)).catch(() => null);
+    if (!response?.ok) return;
+    const blob = await response.blob();
+    const { pixels } = await readPicture(blob, "The first fill");
+    if (this.picture !== picture || this.fills.size) return;
+    this.#keep(first.model, { pixels, blob });
+    this.#say("This hole was filled when the page was made. Paint your own and press Fill.");
+  }
+
+  #model(name) {
+    return this.models.find((model) => model.name === name);
+  }
+
+  #say(text) {
+    this.painter?.say(text);
+  }
+
+  #describe() {
+    const model = this.#model(this.painter.method);
+    const { label, credit } = this.picture;
+    const said = [];
+    if (!model) said.push("Diffusion makes each missing pixel the mean of its neighbours. It knows this picture and nothing else, and needs no download.");
+    else {
+      const sizes = `${megabytes(this.runtime.binary.bytes)} of runtime and ${megabytes(model.bytes)} of network`;
+      said.push(`A GMCNN that sees ${model.size} × ${model.size} pixels at a time, trained on: ${model.data}. Terms: ${model.terms}.`);
+      if (!this.ready.has(model.name)) said.push(`Your first stroke fetches ${sizes}, once.`);
+    }
+    said.push(`Picture: ${label} (${credit}). Nothing is sent anywhere.`);
+    this.about.textContent = said.join(" ");
+  }
+
+  #holeChanged() {
+    this.#forget();
+    this.#say("");
+  }
+
+  // The hole is another one, or the picture: fills of the old one say nothing.
+  #forget() {
+    this.fills.clear();
+    this.after.hidden = true;
+    this.stopComparing?.();
+    this.stopComparing = null;
+    this.painter.result.replaceChildren();
+  }
+
+  #touched() {
+    const model = this.#model(this.painter.method);
+    if (model) this.load(model).catch((error) => this.#say(error.message));
+  }
+
+  // Fetch and start a network; the same promise for as long as it runs.
+  load(model) {
+    if (typeof WebAssembly === "undefined")
+      return Promise.reject(new Error("This browser has no WebAssembly (or it is switched off), which the network needs. Diffusion works without it."));
+    if (!this.loading.has(model.name)) {
+      const started = this.#load(model).catch((error) => {
+        this.loading.delete(model.name);
+        throw error;
+      });
+      this.loading.set(model.name, started);
+    }
+    return this.loading.get(model.name);
+  }
+
+  async #load(model) {
+    const total = model.bytes + (this.ready.size ? 0 : this.runtime.binary.bytes);
+    const request = { runtime: this.runtime, model: { ...model, name: "The network" } };
+    let had = 0;
+    this.bar.value = 0;
+    this.progress.hidden = false;
+    this.#say(`Fetching ${megabytes(total)} …`);
+    try {
+      await this.engine.ask({ task: "prepare", ...request }, ({ bytes }) => {
+        had += bytes;
+        this.bar.value = Math.min(had / total, 1);
+      });
+    } finally {
+      this.progress.hidden = true;
+    }
+    this.ready.add(model.name);
+    if (!this.busy) {
+      this.#say("The network is ready.");
+      this.engine.ask({ task: "warm", ...request }).catch(() => {}); // a fill will tell what is wrong
+    }
+    this.#describe();
+  }
+
+  async fill(method) {
+    const { painter, picture } = this;
+    const mask = painter.mask.slice();
+    if (!mask.includes(1)) return painter.say("There is no hole yet: paint over a part of the picture first.");
+    if (!mask.includes(0)) return painter.say("Everything is missing, so there is nothing to fill from: undo, or erase a part of the hole.");
+    const { width, height, pixels } = picture;
+    this.busy = true;
+    painter.busy(true);
+    try {
+      const model = this.#model(method);
+      if (model) await this.load(model);
+      painter.say("Filling …");
+      const request = { task: "fill", width, height, pixels, mask, runtime: this.runtime, model };
+      const answer = await this.engine.ask(request, ({ event, done, of }) => {
+        if (event === "filled") painter.say(`Filling part ${done + 1} of ${of} …`);
+      });
+      if (this.painter !== painter) return; // another picture was chosen meanwhile
+      if (painter.mask.some((missing, at) => missing !== mask[at])) return painter.say("The hole changed while it was filled. Press Fill again.");
+      const blob = await toPng(answer.pixels, width, height);
+      this.#keep(method, { ...answer, blob });
+      const score = Number.isFinite(answer.psnr) ? `${answer.psnr.toFixed(2)} dB` : "exact";
+      painter.say(`${this.#label(method)}: filled in ${answer.seconds.toFixed(2)} s; in the hole, against the original, ${score}.`);
+    } catch (error) {
+      painter.say(error.message);
+    } finally {
+      this.busy = false;
+      this.painter.busy(false);
+    }
+  }
+
+  #label(method) {
+    return (this.#model(method) ?? DIFFUSION).label;
+  }
+
+  #keep(method, fill) {
+    this.fills.delete(method); // so that it comes last
+    this.fills.set(method, fill);
+    this.shown = method;
+    const others = [...this.fills.keys()].filter((other) => other !== method);
+    const options = [["hole", "the hole"], ["original", "the original"], ...others.map((other) => [other, this.#label(other)])];
+    const before = this.beside.value;
+    this.beside.replaceChildren(...options.map(([value, textContent]) => element("option", { value, textContent })));
+    if (options.some(([value]) => value === before)) this.beside.value = before;
+    this.after.hidden = false;
+    this.#compare();
+  }
+
+  async #compare() {
+    const { painter, picture, shown } = this;
+    const fill = this.fills.get(shown);
+    const choice = this.beside.value;
+    const label = this.beside.selectedOptions[0].textContent;
+    let before = this.fills.get(choice)?.blob;
+    if (choice === "hole") before = await painter.holed();
+    if (choice === "original") before = await toPng(picture.pixels, picture.width, picture.height);
+    if (this.painter !== painter || this.fills.get(shown) !== fill) return;
+    this.stopComparing?.();
+    this.stopComparing = mountCompare(painter.result, { before, after: fill.blob, labels: [label, "filled"], description: `${picture.label},` });
+    if (this.address) URL.revokeObjectURL(this.address);
+    this.address = URL.createObjectURL(fill.blob);
+    this.download.href = this.address;
+    this.download.download = `${picture.name}-filled.png`;
+  }
+}

@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+"""What the page that fills holes is served: networks as ONNX files, pictures, and a list of both.
+
+    tools/models.py FOLDER
+
+`tools/build.py` calls it. Everything is made from the packaged weights and from `labkit.data`;
+nothing of it is committed. A network is exported again only when its weights or the code of the
+export have changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fill_reference
+import numpy as np
+import vendor
+
+from labkit import export
+from labkit.data.faces import RenderedFaces
+from labkit.data.photos import PHOTOS, photo
+from labkit.images import write_image
+from labkit.nn.weights import read_metadata, weights_hash
+from labkit.widgets import painter
+from labkit.widgets.painter import Stroke, draw_stroke
+
+ROOT = Path(__file__).resolve().parent.parent
+WIDGETS = Path(painter.__file__).parent
+THUMBNAIL = 72  # pixels
+
+
+@dataclass(frozen=True)
+class Model:
+    """One network at one size.
+
+    Attributes:
+        weights: a packaged name, or a weights file under the checkout.
+        size: side of the squares that it fills, in pixels.
+        label: what a menu calls it.
+    """
+
+    weights: str
+    size: int
+    label: str
+
+    @property
+    def name(self) -> str:
+        return f"{Path(self.weights).stem}-{self.size}"
+
+
+MODELS = (
+    Model("faces", 64, "Network: rendered faces"),
+    Model("celeba", 256, "Network: photographs of faces"),
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture to choose, with a hole to begin with.
+
+    Attributes:
+        name: of its file.
+        label: what it shows.
+        model: name of the network that is offered first.
+        strokes: the hole.
+        face: which of the rendered faces of the split "test", or None for a photograph.
+        crop: of the photograph: top, left, height, width.
+    """
+
+    name: str
+    label: str
+    model: str
+    strokes: tuple[Stroke, ...]
+    face: int | None = None
+    crop: tuple[int, int, int, int] = field(default=(0, 0, 0, 0))
+
+    def pixels(self) -> np.ndarray:
+        """uint8 (H, W, 3)."""
+        if self.face is not None:
+            return RenderedFaces(128, "test").batch([self.face])[0]
+        top, left, height, width = self.crop
+        return photo(self.name)[top : top + height, left : left + width]
+
+    def mask(self) -> np.ndarray:
+        """bool (H, W), True = missing."""
+        mask = np.zeros(self.pixels().shape[:2], dtype=bool)
+        for stroke in self.strokes:
+            draw_stroke(mask, stroke)
+        return mask
+
+    @property
+    def credit(self) -> str:
+        if self.face is not None:
+            return "rendered by labkit"
+        return next(f"{item.credit}; {item.terms}" for item in PHOTOS if item.name == self.name)
+
+
+def brush(size: float, *points: tuple[float, float]) -> Stroke:
+    return {"tool": "brush", "size": size, "points": points}
+
+
+PICTURES = (
+    Picture(
+        "face-1",
+        "rendered face, black hair",
+        "faces-64",
+        (brush(26, (44, 22), (64, 15), (88, 22)),),
+        face=35,
+    ),
+    Picture(
+        "face-2",
+        "rendered face, curly hair",
+        "faces-64",
+        (brush(22, (70, 16), (98, 28), (106, 62)),),
+        face=22,
+    ),
+    Picture(
+        "face-3", "rendered face, glasses", "faces-64", (brush(20, (40, 60), (92, 60)),), face=9
+    ),
+    Picture(
+        "face-4",
+        "rendered face, fair hair",
+        "faces-64",
+        (brush(22, (30, 52), (36, 88)), brush(14, (84, 58), (84, 58))),
+        face=5,
+    ),
+    Picture(
+        "astronaut",
+        "photograph of an astronaut",
+        "celeba-256",
+        (brush(26, (100, 104), (116, 102)),),
+        crop=(0, 96, 256, 256),
+    ),
+    Picture(
+        "chelsea",
+        "photograph of a cat",
+        "celeba-256",
+        (brush(30, (150, 104), (166, 104)),),
+        crop=(10, 40, 270, 360),
+    ),
+    Picture(
+        "coffee",
+        "photograph of a cup of coffee",
+        "celeba-256",
+        (brush(24, (190, 120), (240, 190)),),
+        crop=(60, 120, 300, 400),
+    ),
+)
+SHOWN_FIRST = PICTURES[0]
+
+
+def write(folder: Path, served: bool) -> None:
+    """Fill `folder`, static files' "fill", with networks, pictures, the painter and manifest.json.
+
+    Args:
+        folder: files of an earlier call that still hold are kept.
+        served: whether ONNX Runtime Web comes from the book itself.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("painter.mjs", "painter.css"):
+        shutil.copy(WIDGETS / name, folder)
+    known = {entry["name"]: entry for entry in read(folder)["models"]}
+    models = [write_model(model, folder, known.get(model.name)) for model in MODELS]
+    pictures = [write_picture(picture, folder) for picture in PICTURES]
+    write_image(folder / "pictures" / "filled-first.png", filled_first(folder))
+    manifest = {
+        "runtime": vendor.runtime(served),
+        "models": models,
+        "pictures": pictures,
+        "first": {
+            "picture": SHOWN_FIRST.name,
+            "model": SHOWN_FIRST.model,
+            "file": "pictures/filled-first.png",
+        },
+    }
+    text = json.dumps(manifest, indent=1, ensure_ascii=False)
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The list of what was written into a folder; of nothing where nothing was."""
+    path = folder / "manifest.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"models": []}
+
+
+def write_model(model: Model, folder: Path, known: dict[str, Any] | None) -> dict[str, Any]:
+    """Export a network, unless the one that is known already is the same.
+
+    Returns:
+        Its entry in the manifest.
+    """
+    weights = model.weights if "/" not in model.weights else str(ROOT / model.weights)
+    path = folder / "models" / f"{model.name}.onnx"
+    path.parent.mkdir(exist_ok=True)
+    made_from = _origin(weights, model.size)
+    if known is None or known.get("made_from") != made_from or not path.is_file():
+        print(f"  exporting {model.name} …", flush=True)
+        export.export_onnx(weights, model.size, path)
+    data = path.read_bytes()
+    about = read_metadata(weights)
+    digest = hashlib.sha256(data).hexdigest()
+    return {
+        "name": model.name,
+        "label": model.label,
+        "size": model.size,
+        # With the hash in its address no cache hands out the file of an earlier build.
+        "file": f"models/{path.name}?{digest[:12]}",
+        "bytes": len(data),
+        "sha256": digest,
+        "data": about.get("data", ""),
+        "terms": about.get("terms", ""),
+        "made_from": made_from,
+    }
+
+
+def _origin(weights: str, size: int) -> str:
+    """Changes with the weights, and with the code that exports them."""
+    package = Path(export.__file__).parent
+    code = [package / "export.py", *sorted((package / "nn").glob("*.py"))]
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in code]
+    return hashlib.sha256(
+        " ".join([weights_hash(weights), str(size), *hashes]).encode()
+    ).hexdigest()
+
+
+def write_picture(picture: Picture, folder: Path) -> dict[str, Any]:
+    """Write a picture and its thumbnail; its entry in the manifest."""
+    import cv2
+
+    pixels = picture.pixels()
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = pixels[top : top + side, left : left + side]
+    small = cv2.resize(square, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+    place = folder / "pictures"
+    place.mkdir(exist_ok=True)
+    write_image(place / f"{picture.name}.png", pixels)
+    write_image(place / f"{picture.name}-small.jpg", small, quality=85)
+    return {
+        "name": picture.name,
+        "label": picture.label,
+        "model": picture.model,
+        "file": f"pictures/{picture.name}.png",
+        "thumbnail": f"pictures/{picture.name}-small.jpg",
+        "strokes": picture.strokes,
+        "credit": picture.credit,
+    }
+
+
+def filled_first(folder: Path) -> np.ndarray:
+    """The fill that a page shows before anything is painted."""
+    import onnxruntime
+
+    model = next(model for model in MODELS if model.name == SHOWN_FIRST.model)
+    session = onnxruntime.InferenceSession(
+        folder / "models" / f"{model.name}.onnx", providers=["CPUExecutionProvider"]
+    )
+
+    def network(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        given = {"image": image[None], "mask": mask[None].astype(np.uint8)}
+        return session.run(None, given)[0][0]
+
+    return fill_reference.fill(SHOWN_FIRST.pixels(), SHOWN_FIRST.mask(), model.size, network)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    write(folder, served=(folder.parent / "vendor" / "pins.json").is_file())
+
+
+if __name__ == "__main__":
+    main()
