@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from statistics import mean, stdev
+from typing import Any
+
+from quoted import results
+from quoted.c10 import interval
+
+FACTS: dict[str, str] = {
+    "1.45": "27.72 - 26.27, two of the averages stored in the report's notebook",
+}
+
+PAPER, SE, A2 = 25.70, 27.78, 27.3  # the three rows of the report's table
+STORED = (20.25, 23.65)  # lowest and highest average in its notebook, on the true scale
+
+
+def rows(size: int) -> dict[str, Any]:
+    return {row["method"]: row for row in results(f"table1-{size}")["rows"]}
+
+
+def the_table() -> list[str]:
+    found, small = rows(256), rows(128)
+    names = ("telea", "ns", "biharmonic", "gmcnn celeba")
+    psnr = {name: found[name]["psnr"]["mean"] for name in names}
+    telea, ns, biharmonic, ours = psnr.values()
+    assert {row["pairs"] for row in found.values()} == {200}
+    lead = round(biharmonic, 2) - PAPER
+    assert round(ours, 2) == PAPER
+
+    bins = {name: [entry["psnr"] for entry in found[name]["by_hole_ratio"]] for name in names}
+    pairs = [entry["pairs"] for entry in found["telea"]["by_hole_ratio"]]
+    assert 5.5 < 200 / pairs[0] < 6.5  # "a sixth of them"
+    assert all(abs(values[0] - 35) < 1.4 for values in bins.values())
+    assert all(round(values[0] - values[-1]) in (16, 17, 18) for values in bins.values())
+    gains = {
+        name: [a - b for a, b in zip(bins[name], bins["telea"], strict=True)] for name in names
+    }
+    assert max(map(abs, gains["ns"])) < 0.1
+    assert min(gains["biharmonic"][:5]) > 0.99
+    assert [gain > 0 for gain in gains["gmcnn celeba"]] == [False] + 5 * [True]
+    ahead = [a > b for a, b in zip(bins["gmcnn celeba"], bins["biharmonic"], strict=True)]
+    assert ahead == 5 * [False] + [True]
+    assert small["gmcnn celeba"]["psnr"]["mean"] < small["telea"]["psnr"]["mean"]
+
+    intervals = [found[name]["psnr"] for name in names]
+    assert all(0.8 < (i["high"] - i["low"]) / 2 < 1.0 for i in intervals)
+    assert max(i["low"] for i in intervals) < min(i["high"] for i in intervals)
+
+    middle = {name: values[2] for name, values in bins.items()}  # holes of 20 to 30 %
+    assert all(middle[name] - psnr[name] > 0.5 for name in names)
+    lowest, highest = (telea - value for value in STORED)
+    range_of_2 = 6.02
+    warm = results("training-128")["runs"][0]["config"]
+    return [
+        f"stands {lead:.2f} dB above the paper's network",
+        f"Our own generator has {ours:.2f} dB. So has the paper's",
+        f"lie {highest:.1f} to {lowest:.1f} dB below Telea's {telea:.2f} dB",
+        f"its lead shrinks to {gains['biharmonic'][-1]:.1f} dB",
+        f"The generator's lead of {ours - telea:.2f} dB over Telea",
+        f"GMCNN of width {warm['generator']['width']}",
+        f"at {warm['data']['size']} pixels for {warm['steps']:,} steps on two CPU cores",
+        f"Telea has {telea + range_of_2:.2f} dB on these pairs",
+        f"is {middle['biharmonic'] - middle['gmcnn celeba']:.2f} dB behind the biharmonic fill on",
+        f"Telea {telea:.2f} dB, Navier–Stokes {ns:.2f}, our generator of width 16 {ours:.2f}, "
+        f"biharmonic {biharmonic:.2f}",
+    ]
+
+
+def the_seeds() -> list[str]:
+    study = results("study-attention")
+    settings, arms = study["settings"], {arm["arm"]: arm for arm in study["arms"]}
+    runs = {name: arm["final"]["psnr"]["runs"] for name, arm in arms.items()}
+
+    def apart(one: str, other: str) -> list[float]:
+        return [a - b for a, b in zip(runs[one], runs[other], strict=True)]
+
+    published, own = apart("se", "a2"), apart("se-report", "a2-report")
+    assert 0.4 < published[0] < 0.6 and max(published[1:]) < 0
+    assert sum(value > SE - A2 for value in own) == 2 and abs(min(own) + SE - A2) < 0.05
+    _, low, high = interval(published)
+    assert -1 < low < -0.8 and 0.9 < high < 1.1
+
+    against = {name: apart(name, "base") for name in runs if name != "base"}
+    spans = {name: interval(values) for name, values in against.items()}
+    assert all(low < 0 < high for _, low, high in spans.values())
+    assert all(min(values) < 0 < max(values) for values in against.values())
+    assert sum(low < -0.5 and high > 0.5 for _, low, high in spans.values()) == 3
+    assert all(high < A2 - PAPER for _, _, high in spans.values())
+    spread = {name: stdev(values) for name, values in against.items()}
+    narrow = against["se-report"]
+    assert max(narrow) - min(narrow) < 0.06 and narrow == min(against.values(), key=stdev)
+    others = [value for name, value in spread.items() if name != "se-report"]
+    assert min(others) > 9 * spread["se-report"]
+    pooled = mean(value**2 for value in spread.values()) ** 0.5
+    single = mean(stdev(values) ** 2 for values in runs.values()) ** 0.5
+
+    differences = [
+        (name, measure, entry)
+        for name, arm in arms.items()
+        if name != "base"
+        for measure, entry in arm["differences"].items()
+    ]
+    outside = [item for item in differences if item[2]["low"] > 0 or item[2]["high"] < 0]
+    assert len(outside) == 5
+    checkers = arms["a2-report"]["differences"]["checkerboard 4"]
+    assert min(checkers["runs"]) > 0
+    edge = arms["se-report"]["differences"]["error at 1"]
+    assert max(edge["runs"]) < 0
+    kernels = {arm["arm"]: arm for arm in results("study-confidence")["arms"]}
+    laplacian = kernels["laplacian"]["differences"]["psnr"]
+    assert laplacian["low"] < 0 < laplacian["high"]
+    return [
+        f"generators of width {settings['width']}, {settings['steps']} steps, the last quarter",
+        f"(scored on its own {settings['pictures']} pictures",
+        f"has a standard deviation of {pooled:.2f} dB over seeds",
+        f"in the first pixels of the hole is {-edge['mean']:.1f} grey levels smaller, in all three",
+        f"(faces of {settings['size']} pixels, width {settings['width']}, {settings['steps']} "
+        "steps, three seeds)",
+        f"a standard deviation of {single:.2f} dB. How much does this add",
+        f"has {len(arms['se']['differences'])} measures and four arms beside the base, hence "
+        f"{len(differences)} intervals",
+        f"Five, where chance alone would give {0.05 * len(differences):.1f}",
+        f"Two more seeds: {published[1]:.2f} and {published[2]:.2f} dB",
+        f"a spread of {spread['se']:.2f} to {pooled:.2f} dB over seeds",
+    ]
+
+
+def quotes() -> list[str]:
+    return the_table() + the_seeds()
