@@ -24,3 +24,20 @@ def few_threads() -> None:
     import torch
 
     torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def squeezenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of SqueezeNet's feature layers, with weights drawn from a seed."""
+    import torch
+    from safetensors.torch import save_file
+    from torchvision.models import squeezenet1_1
+
+    generator = torch.Generator().manual_seed(0)
+    state = {}
+    for key, value in squeezenet1_1().features.state_dict().items():
+        scale = 0.05 if value.ndim == 1 else (2 / value[0].numel()) ** 0.5
+        state[key] = torch.randn(value.shape, generator=generator) * scale
+    path = tmp_path_factory.mktemp("squeezenet") / "drawn.safetensors"
+    save_file(state, path)
+    return path

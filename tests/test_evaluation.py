@@ -20,7 +20,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from labkit.errors import InputError
 from labkit.evaluation import protocol, report
 from labkit.evaluation.methods import Method, open_methods
-from labkit.evaluation.metrics import psnr, psnr_as_reported, ssim
+from labkit.evaluation.metrics import l1, psnr, psnr_as_reported, ssim
 from labkit.evaluation.pairs import Pairs, match
 from labkit.evaluation.protocol import ProtocolConfig, evaluate, prepare, raw_output
 from labkit.evaluation.statistics import (
@@ -92,6 +92,15 @@ def test_a_range_of_two_adds_six_decibels(seed: int, size: int) -> None:
     truth, raw = rng.random((2, size, size, 3))
     honest = peak_signal_noise_ratio(truth, raw, data_range=1.0)
     assert psnr_as_reported(truth, raw) - honest == pytest.approx(20 * np.log10(2), abs=1e-9)
+
+
+def test_l1_of_known_differences() -> None:
+    black = np.zeros((8, 8, 3), np.uint8)
+    assert l1(black, black) == 0 and l1(black, black + 255) == 100
+    half = black.copy()
+    half[:4] = 51
+    # uint8 arithmetic would wrap around: the order must not matter.
+    assert l1(black, half) == l1(half, black) == pytest.approx(10)
 
 
 def test_ssim_of_unlike_images_is_low() -> None:
@@ -168,30 +177,30 @@ def test_every_ratio_has_a_bin() -> None:
 
 def test_summary_of_known_scores() -> None:
     scores = [
-        Score("a", "telea", 0.05, 30.0, 0.9),
-        Score("b", "telea", 0.55, 20.0, 0.7),
-        Score("c", "telea", 0.52, 22.0, 0.8),
-        Score("a", "ns", 0.05, 31.0, 0.95),
+        Score("a", "telea", 0.05, 30.0, 0.9, 2.0),
+        Score("b", "telea", 0.55, 20.0, 0.7, 2.0),
+        Score("c", "telea", 0.52, 22.0, 0.8, 2.0),
+        Score("a", "ns", 0.05, 31.0, 0.95, 2.0),
     ]
     telea, ns = summarise(scores)
-    assert list(telea) == ["method", "pairs", "psnr", "ssim", "by_hole_ratio"]
+    assert list(telea) == ["method", "pairs", "psnr", "ssim", "l1", "by_hole_ratio"]
     assert (telea["method"], telea["pairs"], ns["pairs"]) == ("telea", 3, 1)
     assert telea["psnr"]["mean"] == 24.0 and telea["ssim"]["mean"] == 0.8
     assert 20.0 <= telea["psnr"]["low"] < 24.0 < telea["psnr"]["high"] <= 30.0
     assert telea["by_hole_ratio"] == [
-        {"from": 0.0, "to": 0.1, "pairs": 1, "psnr": 30.0, "ssim": 0.9},
-        {"from": 0.5, "to": 0.6, "pairs": 2, "psnr": 21.0, "ssim": 0.75},
+        {"from": 0.0, "to": 0.1, "pairs": 1, "psnr": 30.0, "ssim": 0.9, "l1": 2.0},
+        {"from": 0.5, "to": 0.6, "pairs": 2, "psnr": 21.0, "ssim": 0.75, "l1": 2.0},
     ]
     assert ns["psnr"] == {"mean": 31.0, "low": 31.0, "high": 31.0}
 
 
 def test_paired_differences_of_known_scores() -> None:
     scores = [
-        Score("a", "telea", 0.05, 30.0, 0.9),
-        Score("b", "telea", 0.55, 20.0, 0.7),
-        Score("a", "ours", 0.05, 31.0, 0.95),
-        Score("b", "ours", 0.55, 21.0, 0.95),
-        Score("a", "partial", 0.05, 31.0, 0.95),
+        Score("a", "telea", 0.05, 30.0, 0.9, 2.0),
+        Score("b", "telea", 0.55, 20.0, 0.7, 2.0),
+        Score("a", "ours", 0.05, 31.0, 0.95, 2.0),
+        Score("b", "ours", 0.55, 21.0, 0.95, 2.0),
+        Score("a", "partial", 0.05, 31.0, 0.95, 2.0),
     ]
     (row,) = paired_differences(scores)
     # The pairs lie 10 dB apart and the methods 1 dB on each of them: the difference is certain.
@@ -200,6 +209,8 @@ def test_paired_differences_of_known_scores() -> None:
         "minus": "telea",
         "pairs": 2,
         "psnr": {"mean": 1.0, "low": 1.0, "high": 1.0},
+        "ssim": {"mean": 0.15, "low": 0.05, "high": 0.25},
+        "l1": {"mean": 0.0, "low": 0.0, "high": 0.0},
     }
     text = report.text_table(summarise(scores), paired_differences(scores))
     assert text.splitlines()[-1].split() == ["ours", "−", "telea", "+1.00", "+1.00", "to", "+1.00"]
@@ -417,7 +428,8 @@ def test_report_files(tmp_path: Path) -> None:
     with (tmp_path / "out" / "per-image.csv").open(newline="") as file:
         records = list(csv.DictReader(file))
     assert len(records) == 8
-    assert records[0].keys() == {"pair", "method", "hole_ratio", "psnr", "ssim"}
+    columns = ["pair", "method", "hole_ratio", "psnr", "ssim", "l1", "lpips"]
+    assert list(records[0]) == columns and {record["lpips"] for record in records} == {""}
     assert records[2]["method"] == "black, as reported"
     mean = np.mean([float(r["psnr"]) for r in records if r["method"] == "mean"])
     assert mean == pytest.approx(rows[1]["psnr"]["mean"], abs=1e-3)
@@ -428,10 +440,14 @@ def test_report_files(tmp_path: Path) -> None:
 
 
 def test_text_table_lines_up() -> None:
-    scores = [Score("a", "telea", 0.05, 30.0, 0.9), Score("a", "gmcnn x", 0.05, 9.5, 0.95)]
+    scores = [
+        Score("a", "telea", 0.05, 30.0, 0.9, 2.0),
+        Score("a", "gmcnn x", 0.05, 9.5, 0.95, 2.0),
+    ]
     text = report.text_table(summarise(scores))
     lines = text.splitlines()
-    assert lines[0].split() == ["method", "pairs", "PSNR", "dB", "95", "%", "SSIM", "95", "%"]
+    heads = "method pairs PSNR dB 95 % SSIM 95 % L1 % 95 %"
+    assert lines[0].split() == heads.split()
     assert lines[1].startswith("telea") and " 30.00 " in lines[1] and "0.900" in lines[1]
     assert lines[4].endswith("0.0–0.1") and lines[-1].endswith(" 9.50")
     assert len({len(line) for line in lines[:3]}) == 1

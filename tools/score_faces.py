@@ -19,7 +19,7 @@ import torch
 
 from labkit.data.faces import RenderedFaces, box_around, face_regions
 from labkit.evaluation.methods import Method, open_methods
-from labkit.evaluation.metrics import psnr, ssim
+from labkit.evaluation.metrics import l1, psnr, ssim
 from labkit.evaluation.protocol import ProtocolConfig
 from labkit.evaluation.report import environment
 from labkit.evaluation.statistics import Score, bootstrap_mean, summarise
@@ -40,9 +40,8 @@ def score_holes(images: np.ndarray, methods: list[Method]) -> list[dict[str, obj
         ratio = float(mask.mean())
         for method in methods:
             fill = method.fill(image, mask)
-            scores.append(
-                Score(str(index), method.label, ratio, psnr(image, fill), ssim(image, fill))
-            )
+            measured = psnr(image, fill), ssim(image, fill), l1(image, fill)
+            scores.append(Score(str(index), method.label, ratio, *measured))
     return summarise(scores)
 
 

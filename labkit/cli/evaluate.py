@@ -57,9 +57,23 @@ def evaluate(
             "images in [0, 1] scored with data_range=2, which adds 6.02 dB.",
         ),
     ] = False,
+    lpips: Annotated[
+        bool,
+        typer.Option(
+            "--lpips",
+            help="Measure LPIPS too, with SqueezeNet's features; torchvision's weights of it are "
+            "downloaded once, or read from --lpips-weights.",
+        ),
+    ] = False,
+    lpips_weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of SqueezeNet 1.1's ImageNet weights; implies --lpips.", show_default=False
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
 ) -> None:
-    """Measure PSNR and SSIM of methods on a fixed set of pairs.
+    """Measure PSNR, SSIM, L1 and LPIPS of methods on a fixed set of pairs.
 
     Each image is resized to SIZE × SIZE with Lanczos, its mask with nearest neighbour; the hole is
     filled, known pixels are put back, and the 8-bit result is compared with the original: mean,
@@ -77,7 +91,12 @@ def evaluate(
     device = pick_device(device)
     found = Pairs(pairs)
     methods = open_methods(method or DEFAULT_METHODS, weights or (), device=device)
-    evaluation = protocol.evaluate(found, methods, config, progress=True)
+    distance = None
+    if lpips or lpips_weights:
+        from labkit.evaluation.lpips import LPIPS
+
+        distance = LPIPS(lpips_weights)
+    evaluation = protocol.evaluate(found, methods, config, lpips=distance, progress=True)
     rows = summarise(evaluation.scores, seed=seed)
     command = shlex.join(["labkit", *context.obj])
     about = report.environment(methods, config, device=device, command=command)

@@ -8,15 +8,20 @@ from typing import Annotated
 import typer
 
 NAMES = ("attention", "bottleneck", "confidence", "upsampling")
+TABLE = "table"
+_TABLE_PANEL = "Table"
+_PROTOCOL_SIZE = 256
 
 
 def study(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(help=f"One of {', '.join(NAMES)}, {TABLE}.", show_default=False)
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
-            help="JSON for the result, beside it a PNG with fills.",
+            help="JSON for the result, beside it a PNG with fills (but for the table).",
             show_default="study-NAME.json",
         ),
     ] = None,
@@ -61,21 +66,71 @@ def study(
     ] = None,
     jobs: Annotated[int, typer.Option(help="Runs at a time.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            help="The pairs that everything is scored on, as for labkit evaluate.",
+            show_default=False,
+            rich_help_panel=_TABLE_PANEL,
+        ),
+    ] = None,
+    row: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Train this row alone; may be repeated.",
+            show_default="all",
+            rich_help_panel=_TABLE_PANEL,
+        ),
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Score these weights too: a packaged name or a file; may be repeated.",
+            show_default=False,
+            rich_help_panel=_TABLE_PANEL,
+        ),
+    ] = None,
+    squeezenet: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of SqueezeNet 1.1's ImageNet weights, for LPIPS and ID-MRF.",
+            show_default="torchvision's, downloaded",
+            rich_help_panel=_TABLE_PANEL,
+        ),
+    ] = None,
+    padding: Annotated[
+        str,
+        typer.Option(
+            help="Of the generators: reflect, replicate or zeros.", rich_help_panel=_TABLE_PANEL
+        ),
+    ] = "zeros",
+    train: Annotated[
+        bool,
+        typer.Option(
+            help="Train what is missing; without, the table of the runs that are complete.",
+            rich_help_panel=_TABLE_PANEL,
+        ),
+    ] = True,
 ) -> None:
     """Train a few variants that differ in one thing, with several seeds, and measure them.
 
     Each study belongs to a chapter of the book, which shows its recorded result. A study that was
     interrupted goes on where it was; runs that are complete are not run again.
 
+    The table trains the rows of chapter 12, base, SE and A² with several seeds and every other row
+    once, and scores them and the classical methods on fixed pairs, at --size and at 256 pixels. Its
+    learning rate falls linearly to 0. The result is written anew after each run.
+
     Example: labkit study attention --seeds 3 --jobs 2 --output book/results/study-attention.json
     """
-    import json
+    import dataclasses
     import shlex
+    from functools import partial
 
     from labkit.cli.common import pick_device
     from labkit.cli.train_settings import mask_settings
-    from labkit.errors import check_choice
-    from labkit.images import atomic_write, write_image
+    from labkit.errors import InputError, check_choice
+    from labkit.images import write_image
     from labkit.masks import MaskConfig
     from labkit.studies.registry import Scale
     from labkit.studies.registry import study as named
@@ -87,7 +142,7 @@ def study(
         run_study,
     )
 
-    chosen = named(name)
+    chosen = None if name == TABLE else named(name)
     if device != "auto":
         pick_device(device)
     options = {}
@@ -105,19 +160,51 @@ def study(
         precision=precision,
         **options,
     )
+    command = shlex.join(["labkit", *context.obj])
+    output = output or Path(f"study-{name}.json")
+    say = partial(typer.echo, err=True)
+    if chosen is None:
+        from labkit.studies.table import TablePlan, run_table
+
+        if pairs is None:
+            raise InputError("the table needs the pairs it is scored on", "give --pairs")
+        table = TablePlan(
+            scale=dataclasses.replace(scale, padding=padding, schedule="linear"),
+            pairs=pairs,
+            runs=runs,
+            seeds=seeds,
+            only=tuple(row or ()),
+            sizes=tuple(dict.fromkeys((size, _PROTOCOL_SIZE))),
+            weights=tuple(weights or ()),
+            squeezenet=None if squeezenet is None else str(squeezenet),
+            accelerator=device,
+        )
+        run_table(
+            table,
+            say,
+            lambda found: _write(output, {**found, "environment": environment(command)}),
+            training=train,
+        )
+        print(f"written to {output}")
+        return
     plan = Plan(
         scale=scale, seeds=seeds, runs=runs, pictures=pictures, accelerator=device, jobs=jobs
     )
     for arm in keep or ():
         check_choice("arm", arm, chosen.names)
-    result = run_study(chosen, plan, say=lambda line: typer.echo(line, err=True))
-    output = output or Path(f"study-{name}.json")
-    command = shlex.join(["labkit", *context.obj])
-    result["environment"] = environment(command)
-    text = json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n"
-    atomic_write(output, lambda file: file.write(text.encode()))
+    result = run_study(chosen, plan, say=say)
+    _write(output, {**result, "environment": environment(command)})
     write_image(output.with_suffix(".png"), contact_sheet(chosen, plan))
     for arm in keep or ():
         path = output.with_name(f"{output.stem}-{arm}.safetensors")
         keep_generator(plan.folders(chosen, arm)[0], path)
     print(f"written to {output}")
+
+
+def _write(path: Path, result: dict[str, object]) -> None:
+    import json
+
+    from labkit.images import atomic_write
+
+    text = json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n"
+    atomic_write(path, lambda file: file.write(text.encode()))

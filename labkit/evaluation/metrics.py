@@ -1,8 +1,8 @@
-"""PSNR and SSIM as this project reports them, and PSNR as the student report computed it.
+"""PSNR, SSIM and L1 as this project reports them, and PSNR as the student report computed it.
 
-PSNR = 10·log10(L² / MSE) with L the range of the data. SSIM after Wang et al. 2004, "Image Quality
-Assessment: From Error Visibility to Structural Similarity", in scikit-image's form: a uniform 7×7
-window, the mean over the colour planes.
+PSNR = 10·log10(L² / MSE) with L the range of the data; L1 is the mean absolute error. SSIM after
+Wang et al. 2004, "Image Quality Assessment: From Error Visibility to Structural Similarity", in
+scikit-image's form: a uniform 7×7 window, the mean over the colour planes.
 """
 
 from __future__ import annotations
@@ -37,6 +37,16 @@ def ssim(truth: np.ndarray, estimate: np.ndarray) -> float:
             f"SSIM needs images (H, W, 3) with sides of {SMALLEST_SIDE} or more, not {truth.shape}"
         )
     return float(structural_similarity(truth, estimate, data_range=255, channel_axis=-1))
+
+
+def l1(truth: np.ndarray, estimate: np.ndarray) -> float:
+    """Mean absolute error of two uint8 images, in per cent of their range of 255.
+
+    Raises:
+        InputError: another dtype, or shapes that differ.
+    """
+    _check(truth, estimate)
+    return 100.0 / 255.0 * float(np.abs(truth.astype(np.int16) - estimate).mean())
 
 
 def psnr_as_reported(truth: np.ndarray, raw: np.ndarray) -> float:

@@ -2,7 +2,8 @@
 
 For each pair of a fixed set: the image is resized to size × size with Lanczos, the mask with
 nearest neighbour and taken as missing above 127; the hole is filled, the known pixels are put back,
-and everything is 8-bit; PSNR and SSIM by scikit-image over the whole picture, data range 255.
+and everything is 8-bit; PSNR and SSIM by scikit-image, L1 and LPIPS over the whole picture, data
+range 255.
 
 `as_reported=True` adds each method a second time in the report's way: image and mask resized by
 skimage.transform.resize, which softens the mask's edge; the network's raw output, known pixels
@@ -11,7 +12,8 @@ included; images in [0, 1] scored with a data range of 2.
 Deviations of the report's way:
     * Classical methods have no raw output and know no soft mask: they fill the soft mask
       thresholded at one half, and their known pixels are exact.
-    * The report gives no SSIM; here it is taken on the same images with the same range of 2.
+    * The report gives no SSIM and no L1; here they are taken on the same images, SSIM with the same
+      range of 2. LPIPS, which needs 8-bit composites, is not.
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ from tqdm import tqdm
 
 from labkit.errors import InputError
 from labkit.evaluation.methods import Method
-from labkit.evaluation.metrics import psnr, psnr_as_reported, ssim
+from labkit.evaluation.metrics import l1, psnr, psnr_as_reported, ssim
 from labkit.evaluation.statistics import AS_REPORTED, Score, tenth_of
 
 if TYPE_CHECKING:
+    from labkit.evaluation.lpips import LPIPS
     from labkit.evaluation.pairs import Pair, Pairs
     from labkit.nn.generator import GMCNN
 
@@ -96,11 +99,13 @@ def evaluate(
     methods: Sequence[Method],
     config: ProtocolConfig | None = None,
     *,
+    lpips: LPIPS | None = None,
     progress: bool = False,
 ) -> Evaluation:
     """Score methods on pairs; one pair at a time is held in memory.
 
     Args:
+        lpips: measure that as well.
         progress: show a bar on stderr, where that is a terminal.
 
     Raises:
@@ -124,9 +129,9 @@ def evaluate(
         fills = {}
         for method in methods:
             fills[method.label] = fill = method.fill(truth, mask)
-            result.scores.append(
-                Score(pair.name, method.label, ratio, _psnr(truth, fill), ssim(truth, fill))
-            )
+            distance = None if lpips is None else lpips.between(truth, fill)
+            found = _psnr(truth, fill), ssim(truth, fill), l1(truth, fill), distance
+            result.scores.append(Score(pair.name, method.label, ratio, *found))
         if config.as_reported:
             result.scores += _scores_as_reported(pair, ratio, methods, config.size)
         seen.setdefault(tenth_of(ratio), Example(pair.name, ratio, truth, mask, fills))
@@ -148,7 +153,7 @@ def prepare(image: np.ndarray, mask: np.ndarray, size: int) -> tuple[np.ndarray,
     hole = Image.fromarray(mask.astype(np.uint8) * 255).resize(
         (size, size), Image.Resampling.NEAREST
     )
-    return np.asarray(picture), np.asarray(hole) > 127
+    return np.array(picture), np.asarray(hole) > 127
 
 
 def _psnr(truth: np.ndarray, fill: np.ndarray) -> float:
@@ -167,7 +172,9 @@ def _scores_as_reported(
             raw = method.fill(np.rint(truth * 255).astype(np.uint8), soft >= 0.5) / 255.0
         score = min(psnr_as_reported(truth, raw), PERFECT)
         similarity = structural_similarity(truth, raw, data_range=2.0, channel_axis=-1)
-        yield Score(pair.name, method.label + AS_REPORTED, ratio, score, float(similarity))
+        error = 100.0 * float(np.abs(truth - raw).mean())
+        label = method.label + AS_REPORTED
+        yield Score(pair.name, label, ratio, score, float(similarity), error)
 
 
 def raw_output(generator: GMCNN, image: np.ndarray, mask: np.ndarray) -> np.ndarray:

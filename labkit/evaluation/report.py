@@ -33,6 +33,9 @@ from labkit.evaluation.protocol import Evaluation, ProtocolConfig
 from labkit.evaluation.statistics import Score
 from labkit.images import atomic_write, write_image
 
+# Measure → its head in a table, and digits after the point.
+_SHOWN = {"psnr": ("PSNR dB", 2), "ssim": ("SSIM", 3), "l1": ("L1 %", 2), "lpips": ("LPIPS", 3)}
+
 
 def environment(
     methods: Sequence[Method], config: ProtocolConfig, *, device: str, command: str
@@ -89,16 +92,17 @@ def tables(
 ) -> list[list[list[str]]]:
     """The cells of the tables, heads first: overall, by hole ratio, and differences if any."""
     bins = sorted({(b["from"], b["to"], b["pairs"]) for row in rows for b in row["by_hole_ratio"]})
-    overall = [["method", "pairs", "PSNR dB", "95 %", "SSIM", "95 %"]]
+    measured = [m for m in _SHOWN if any(m in row for row in rows)]
+    heads = [text for m in measured for text in (_SHOWN[m][0], "95 %")]
+    overall = [["method", "pairs", *heads]]
     by_ratio = [
         ["PSNR dB by hole ratio", *(f"{low:.1f}–{high:.1f}" for low, high, _ in bins)],
         ["pairs", *(str(pairs) for _, _, pairs in bins)],
     ]
     for row in rows:
         cells = [row["method"], str(row["pairs"])]
-        for name, digits in (("psnr", 2), ("ssim", 3)):
-            mean, low, high = (row[name][key] for key in ("mean", "low", "high"))
-            cells += [f"{mean:.{digits}f}", f"{low:.{digits}f}–{high:.{digits}f}"]
+        for name in measured:
+            cells += _mean_and_interval(row.get(name), _SHOWN[name][1])
         overall.append(cells)
         found = {(b["from"], b["to"], b["pairs"]): b["psnr"] for b in row["by_hole_ratio"]}
         by_ratio.append([row["method"], *(f"{found[b]:.2f}" if b in found else "" for b in bins)])
@@ -110,6 +114,13 @@ def tables(
         between = f"{spread['low']:+.2f} to {spread['high']:+.2f}"
         gains.append([f"{row['method']} − {row['minus']}", f"{spread['mean']:+.2f}", between])
     return [overall, by_ratio, gains]
+
+
+def _mean_and_interval(spread: dict[str, float] | None, digits: int) -> list[str]:
+    if spread is None:
+        return ["", ""]
+    mean, low, high = (f"{spread[key]:.{digits}f}" for key in ("mean", "low", "high"))
+    return [mean, f"{low}–{high}"]
 
 
 def _aligned(cells: list[list[str]]) -> str:
@@ -130,7 +141,7 @@ def _csv(scores: Sequence[Score]) -> str:
     writer.writerow(field.name for field in fields(Score))
     for score in scores:
         pair, method, *numbers = astuple(score)
-        writer.writerow([pair, method, *(f"{number:.6f}" for number in numbers)])
+        writer.writerow([pair, method, *("" if n is None else f"{n:.6f}" for n in numbers)])
     return text.getvalue()
 
 

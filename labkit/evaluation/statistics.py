@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.stats import t as student_t
@@ -12,19 +13,30 @@ from labkit.errors import InputError
 
 RESAMPLES = 10_000
 BIN_WIDTH = 0.1
+_SLICE = 4_000_000  # values drawn at a time, so that large sets need no giant array at once
+MEASURES = ("psnr", "ssim", "l1", "lpips")
 AS_REPORTED = ", as reported"
 """Ends the names of methods that were scored in the student report's way."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """One method on one pair. PSNR in dB, the hole ratio as a share of all pixels."""
+    """One method on one pair.
+
+    Attributes:
+        hole_ratio: as a share of all pixels.
+        psnr: in dB.
+        l1: in per cent of the range.
+        lpips: None where it was not asked for.
+    """
 
     pair: str
     method: str
     hole_ratio: float
     psnr: float
     ssim: float
+    l1: float
+    lpips: float | None = None
 
 
 def bootstrap_mean(
@@ -41,16 +53,31 @@ def bootstrap_mean(
         InputError: no values, or values that are not finite.
     """
     array = _finite(values, "a bootstrap interval")
+    slices = [drawn @ array for drawn in _draws(seed, array.size, resamples)]
+    low, high = np.percentile(np.concatenate(slices) / array.size, [2.5, 97.5])
+    return {"mean": float(array.mean()), "low": float(low), "high": float(high)}
+
+
+@lru_cache(maxsize=1)
+def _kept_draws(seed: int, size: int, resamples: int) -> list[np.ndarray]:
+    """What `_draws` gives, kept: a table asks for the same draws for every method and measure."""
+    return list(_fresh_draws(seed, size, resamples))
+
+
+def _draws(seed: int, size: int, resamples: int) -> Iterable[np.ndarray]:
+    """How often each resample has each value, float64 (n, size), in slices of the resamples."""
+    draw = _kept_draws if size * resamples <= _SLICE else _fresh_draws
+    return draw(seed, size, resamples)
+
+
+def _fresh_draws(seed: int, size: int, resamples: int) -> Iterator[np.ndarray]:
     generator = np.random.default_rng(seed)
-    means = np.empty(resamples)
-    # In slices, so that large sets need no resamples × values array at once.
-    step = max(1, 4_000_000 // array.size)
+    step = max(1, _SLICE // size)
     for start in range(0, resamples, step):
         count = min(step, resamples - start)
-        drawn = generator.integers(0, array.size, (count, array.size))
-        means[start : start + count] = array[drawn].mean(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return {"mean": float(array.mean()), "low": float(low), "high": float(high)}
+        drawn = generator.integers(0, size, (count, size))
+        drawn += np.arange(count)[:, None] * size
+        yield np.bincount(drawn.ravel(), minlength=count * size).reshape(count, size).astype(float)
 
 
 def student_interval(values: Sequence[float]) -> dict[str, float]:
@@ -97,8 +124,9 @@ def summarise(scores: Sequence[Score], *, seed: int = 0) -> list[dict[str, objec
     Returns:
         a row a method; only tenths that hold a pair are listed.
 
-        ``[{"method", "pairs", "psnr": {"mean", "low", "high"}, "ssim": {…}, "by_hole_ratio":
-        [{"from", "to", "pairs", "psnr", "ssim"}]}]``
+        ``[{"method", "pairs", "psnr": {"mean", "low", "high"}, "ssim": {…}, "l1": {…}, "lpips":
+        {…}, "by_hole_ratio": [{"from", "to", "pairs", "psnr", "ssim", "l1", "lpips"}]}]``, without
+        "lpips" where it was not measured.
     """
     rows: list[dict[str, object]] = []
     for method in dict.fromkeys(score.method for score in scores):
@@ -110,15 +138,13 @@ def summarise(scores: Sequence[Score], *, seed: int = 0) -> list[dict[str, objec
             {
                 "method": method,
                 "pairs": len(own),
-                "psnr": _rounded(bootstrap_mean([s.psnr for s in own], seed=seed)),
-                "ssim": _rounded(bootstrap_mean([s.ssim for s in own], seed=seed)),
+                **_intervals(_columns(own), seed),
                 "by_hole_ratio": [
                     {
                         "from": low,
                         "to": high,
                         "pairs": len(members),
-                        "psnr": _round(np.mean([s.psnr for s in members])),
-                        "ssim": _round(np.mean([s.ssim for s in members])),
+                        **{m: _round(np.mean(v)) for m, v in _columns(members).items()},
                     }
                     for (low, high), members in bins.items()
                 ],
@@ -128,18 +154,18 @@ def summarise(scores: Sequence[Score], *, seed: int = 0) -> list[dict[str, objec
 
 
 def paired_differences(scores: Sequence[Score], *, seed: int = 0) -> list[dict[str, object]]:
-    """PSNR of each method minus that of each before it, pair by pair.
+    """What was measured of each method minus that of each before it, pair by pair.
 
     Pairs differ far more from each other than methods do on one pair; the difference on the same
     pair is free of that, and its interval is much narrower than those of the means.
 
     Returns:
-        ``[{"method", "minus", "pairs", "psnr": {"mean", "low", "high"}}]``, for methods that were
-        scored on the same pairs.
+        ``[{"method", "minus", "pairs", "psnr": {"mean", "low", "high"}, "ssim": {…}, …}]``, for
+        methods that were scored on the same pairs.
     """
-    by_method: dict[str, dict[str, float]] = {}
+    by_method: dict[str, dict[str, Score]] = {}
     for score in scores:
-        by_method.setdefault(score.method, {})[score.pair] = score.psnr
+        by_method.setdefault(score.method, {})[score.pair] = score
     rows: list[dict[str, object]] = []
     names = list(by_method)
     for index, name in enumerate(names):
@@ -148,10 +174,26 @@ def paired_differences(scores: Sequence[Score], *, seed: int = 0) -> list[dict[s
             same_way = name.endswith(AS_REPORTED) == other.endswith(AS_REPORTED)
             if not same_way or own.keys() != by_method[other].keys():
                 continue
-            gains = [own[pair] - by_method[other][pair] for pair in own]
-            spread = _rounded(bootstrap_mean(gains, seed=seed))
-            rows.append({"method": name, "minus": other, "pairs": len(gains), "psnr": spread})
+            ours = _columns(list(own.values()))
+            theirs = _columns([by_method[other][pair] for pair in own])
+            gains = {m: np.subtract(ours[m], theirs[m]) for m in ours.keys() & theirs.keys()}
+            ordered = {m: gains[m] for m in MEASURES if m in gains}
+            rows.append(
+                {"method": name, "minus": other, "pairs": len(own), **_intervals(ordered, seed)}
+            )
     return rows
+
+
+def _columns(scores: Sequence[Score]) -> dict[str, list[float]]:
+    """Measure → its value on each pair, for what was measured on all of them."""
+    columns = {m: [getattr(score, m) for score in scores] for m in MEASURES}
+    return {m: values for m, values in columns.items() if None not in values}
+
+
+def _intervals(
+    columns: Mapping[str, Sequence[float] | np.ndarray], seed: int
+) -> dict[str, dict[str, float]]:
+    return {m: _rounded(bootstrap_mean(values, seed=seed)) for m, values in columns.items()}
 
 
 def _rounded(interval: dict[str, float]) -> dict[str, float]:

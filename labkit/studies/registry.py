@@ -14,7 +14,8 @@ from labkit.losses.reconstruction import ReconstructionConfig
 from labkit.masks import MaskConfig
 from labkit.nn.critics import CriticConfig
 from labkit.nn.generator_config import GeneratorConfig
-from labkit.training.config import AdversarialStage, DataConfig, TrainConfig
+from labkit.nn.layers import PaddingMode
+from labkit.training.config import AdversarialStage, DataConfig, Precision, Schedule, TrainConfig
 
 # The paper's confidence kernel is 65 pixels with a scale of 40 for pictures of 256.
 _PAPER_SIZE, _PAPER_KERNEL, _PAPER_SCALE = 256, 65, 40.0
@@ -31,7 +32,8 @@ class Scale:
         width: base channels of the generators.
         steps, batch, learning_rate: of every run.
         images, validation, masks: as in `DataConfig`.
-        precision: as in `TrainConfig`.
+        precision, schedule: as in `TrainConfig`.
+        padding: of the generators.
     """
 
     size: int = 64
@@ -42,7 +44,9 @@ class Scale:
     images: tuple[str, ...] = ("faces",)
     validation: tuple[str, ...] = ()
     masks: MaskConfig = field(default_factory=lambda: MaskConfig(kind="rectangle", margin=2))
-    precision: str = "32"
+    precision: Precision = "32"
+    schedule: Schedule = "constant"
+    padding: PaddingMode = "reflect"
 
     def confidence(self, kernel: str) -> ConfidenceConfig:
         """The paper's weights, scaled with the picture."""
@@ -55,7 +59,7 @@ class Scale:
         """The run that arms differ from: GMCNN as in the paper, reconstruction alone."""
         return TrainConfig(
             # At these widths N(0, 0.02²) would let the signal fade.
-            generator=GeneratorConfig(width=self.width, initialisation="he"),
+            generator=GeneratorConfig(width=self.width, initialisation="he", padding=self.padding),
             data=DataConfig(
                 images=self.images, validation=self.validation, masks=self.masks, size=self.size
             ),
@@ -68,6 +72,7 @@ class Scale:
             batch=self.batch,
             learning_rate=self.learning_rate,
             precision=self.precision,
+            schedule=self.schedule,
         )
 
 

@@ -1,0 +1,257 @@
+"""The book's table: train the rows of `labkit.studies.table_rows`, score them on fixed pairs.
+
+Every run has a folder of its own, in which its scores are kept too; runs that are complete are not
+run again, and one that was interrupted goes on from its checkpoint. The pairs are looked at once a
+run is complete, never before: settings are chosen on the validation pictures.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labkit.errors import InputError
+from labkit.evaluation.lpips import LPIPS
+from labkit.evaluation.methods import Method, open_methods
+from labkit.evaluation.pairs import Pairs
+from labkit.evaluation.protocol import ProtocolConfig, evaluate
+from labkit.evaluation.statistics import (
+    AS_REPORTED,
+    MEASURES,
+    Score,
+    paired_differences,
+    summarise,
+)
+from labkit.images import atomic_write
+from labkit.nn.weights import load_generator, weights_hash
+from labkit.studies.registry import Scale
+from labkit.studies.run import cost
+from labkit.studies.table_rows import ARMS, TITLES, TableRow, row_config, table_runs
+from labkit.training.checkpoint import read_metrics
+from labkit.training.config import TrainConfig
+from labkit.training.trainer import Hardware, train
+
+CLASSICAL_ROWS = ("black", "mean", "telea", "ns", "biharmonic")
+WEIGHTS = "generator.safetensors"
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """What to train and score, and where.
+
+    Attributes:
+        scale: shared by all runs.
+        pairs: folder or tar file of the pairs.
+        runs: folder for the runs, and for the scores of the classical methods.
+        seeds, only: as in `table_runs`.
+        sizes: sides in pixels at which everything is scored.
+        weights: packaged names or files that have a row each, beside the runs.
+        squeezenet: file of its ImageNet weights, for LPIPS and ID-MRF; None downloads them.
+        accelerator: as in `Hardware`.
+        workers: as in `Hardware`.
+    """
+
+    scale: Scale
+    pairs: Path
+    runs: Path
+    seeds: int = 2
+    only: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = (128, 256)
+    weights: tuple[str, ...] = ()
+    squeezenet: str | None = None
+    accelerator: str = "auto"
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.sizes:
+            raise InputError("no size to score at", "the protocol's is 256")
+
+    def config(self, row: TableRow) -> TrainConfig:
+        return row_config(row, self.scale, self.squeezenet)
+
+    def folder(self, row: TableRow) -> Path:
+        return self.runs / row.folder
+
+
+def run_table(
+    plan: TablePlan,
+    say: Callable[[str], None],
+    write: Callable[[dict[str, object]], None],
+    *,
+    training: bool = True,
+) -> dict[str, object]:
+    """Train what has not been trained, score what has not been scored.
+
+    Args:
+        say: told of each run that ends.
+        write: given the table, as far as it is known, whenever it has grown.
+        training: False trains nothing and makes the table of the runs that are complete.
+
+    Returns:
+        the table, see `result`.
+    """
+    scorer = Scorer(plan)
+    wanted = table_runs(plan.seeds, plan.only)
+    done = [row for row in wanted if _is_complete(plan, row)]
+    say(f"{len(wanted)} runs, {len(done)} of them done before")
+    table = result(plan, done, scorer)
+    write(table)
+    if not training:
+        return table
+    for row in wanted:
+        if row in done:
+            continue
+        began = time.perf_counter()
+        _train(plan, row)
+        done.append(row)
+        table = result(plan, sorted(done, key=wanted.index), scorer)
+        write(table)
+        minutes = (time.perf_counter() - began) / 60
+        say(f"{row.folder}: {minutes:.0f} min  [{len(done)}/{len(wanted)}]")
+    return table
+
+
+def result(plan: TablePlan, done: Sequence[TableRow], scorer: Scorer) -> dict[str, object]:
+    """The table of the runs that are complete.
+
+    Returns:
+        ``{"settings", "runs": [{"row", "seed", "steps", "minutes", "validation"}], "costs": {row:
+        {"parameters", "megaflop"}}, "tables": {size: {"rows", "differences"}}}``. A row with
+        several seeds has the mean of their scores on each pair, and lists their own means under
+        "seeds"; its interval is that of the pairs alone.
+    """
+    tables = {}
+    for size in plan.sizes:
+        scores = list(scorer.fixed(size))
+        of_seeds: dict[str, list[float]] = {}
+        for name in dict.fromkeys(row.name for row in done):
+            runs = [scorer.run(row, size) for row in done if row.name == name]
+            title = TITLES[name]
+            of_seeds[title] = [_mean_psnr(run) for run in runs]
+            scores += _mean_of_seeds(runs, title)
+        rows = summarise(scores)
+        for row in rows:
+            if row["method"] in of_seeds:
+                row["seeds"] = [round(value, 4) for value in of_seeds[row["method"]]]
+        tables[str(size)] = {"rows": rows, "differences": paired_differences(scores)}
+    scale = plan.scale
+    return {
+        "settings": {
+            "size": scale.size,
+            "width": scale.width,
+            "steps": scale.steps,
+            "batch": scale.batch,
+            "learning_rate": scale.learning_rate,
+            "schedule": scale.schedule,
+            "precision": scale.precision,
+            "padding": scale.padding,
+        },
+        "runs": [_record(plan, row) for row in done],
+        "costs": {
+            TITLES[name]: cost(ARMS.arm(name, scale).generator, scale.size)
+            for name in dict.fromkeys(row.name for row in done)
+            if name in ARMS.names
+        },
+        "tables": tables,
+    }
+
+
+class Scorer:
+    """Scores of runs and methods on the pairs, kept in files beside them."""
+
+    def __init__(self, plan: TablePlan) -> None:
+        self.plan = plan
+        self.pairs = Pairs(plan.pairs)
+        self.lpips = LPIPS(plan.squeezenet)
+        # Scores that were kept hold for these very pairs alone.
+        manifests = [self.pairs.read(index).manifest for index in range(len(self.pairs))]
+        self.key = hashlib.sha256(json.dumps(manifests).encode()).hexdigest()[:16]
+
+    def fixed(self, size: int) -> Iterator[Score]:
+        """Of the methods that are not trained here."""
+        for method in open_methods(CLASSICAL_ROWS, self.plan.weights):
+            yield from self._kept(method, self.plan.runs / f"{method.label}-{size}.json", size)
+
+    def run(self, row: TableRow, size: int) -> list[Score]:
+        """Of a run that is complete."""
+        weights = self.plan.folder(row) / WEIGHTS
+        generator = load_generator(weights)
+        method = Method(row.folder, "gmcnn", generator, weights_hash(str(weights)))
+        return self._kept(method, self.plan.folder(row) / f"scores-{size}.json", size)
+
+    def _kept(self, method: Method, path: Path, size: int) -> list[Score]:
+        key = f"{self.key} {method.weights_sha256}"
+        if path.exists():
+            kept = json.loads(path.read_text())
+            if kept["key"] == key:
+                return [Score(**score) for score in kept["scores"]]
+        config = ProtocolConfig(size=size, as_reported=True)
+        scores = evaluate(self.pairs, [method], config, lpips=self.lpips, progress=True).scores
+        _write(path, {"key": key, "scores": [dataclasses.asdict(score) for score in scores]})
+        return scores
+
+
+def _train(plan: TablePlan, row: TableRow) -> None:
+    folder = plan.folder(row)
+    hardware = Hardware(accelerator=plan.accelerator, workers=plan.workers)
+    train(plan.config(row), folder, hardware=hardware, resume=folder.exists())
+
+
+def _is_complete(plan: TablePlan, row: TableRow) -> bool:
+    entries = _metrics(plan, row)
+    if not entries or entries[-1]["step"] < plan.scale.steps:
+        return False
+    config = plan.folder(row) / "config.json"
+    if differing := TrainConfig.read(config).differences(plan.config(row)):
+        raise InputError(
+            f"{config}: is of a run with other settings ({', '.join(differing[:3])})",
+            "choose another folder for the runs",
+        )
+    return True
+
+
+def _record(plan: TablePlan, row: TableRow) -> dict[str, object]:
+    """What is known of a run beside its scores on the pairs."""
+    entries = _metrics(plan, row)
+    validated = {e["step"]: e["validation_psnr"] for e in entries if "validation_psnr" in e}
+    return {
+        "row": TITLES[row.name],
+        "seed": row.seed,
+        "minutes": round(sum(e.get("seconds", 0.0) for e in entries) / 60, 1),
+        "validation": {str(step): round(value, 3) for step, value in validated.items()},
+    }
+
+
+def _metrics(plan: TablePlan, row: TableRow) -> list[dict[str, Any]]:
+    path = plan.folder(row) / "metrics.jsonl"
+    return read_metrics(path) if path.exists() else []
+
+
+def _mean_of_seeds(runs: Sequence[Sequence[Score]], title: str) -> Iterator[Score]:
+    """The scores of a row: on each pair the mean over its runs."""
+    for same in zip(*runs, strict=True):
+        first = same[0]
+        means = {
+            measure: float(np.mean([getattr(score, measure) for score in same]))
+            for measure in MEASURES
+            if getattr(first, measure) is not None
+        }
+        reported = AS_REPORTED if first.method.endswith(AS_REPORTED) else ""
+        yield Score(first.pair, title + reported, first.hole_ratio, **means)
+
+
+def _mean_psnr(scores: Sequence[Score]) -> float:
+    return float(np.mean([s.psnr for s in scores if not s.method.endswith(AS_REPORTED)]))
+
+
+def _write(path: Path, value: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, lambda file: file.write(json.dumps(value).encode()))
