@@ -1,0 +1,181 @@
+// What all explorables share: the look of the book's figures (labkit.plotting), controls, and words.
+
+export const CARD = "#fbfaf7";
+export const INK = "#26323a";
+export const BLUE = "#0072b2"; // labkit's palette, Okabe and Ito's
+export const ORANGE = "#d55e00";
+export const FAINT = "#dedcd5";
+
+// cividis, every eighth of its 256 colours.
+const HEAT = (
+  "00224e 00285b 002e6a 053371 1a386f 273e6e 32436d 3b496c 434e6c 4b546c 535a6d " +
+  "5a5f6e 61656f 686a71 6f7073 767676 7d7c78 848279 8c8878 938e78 9b9476 a39a74 " +
+  "aba072 b4a76f bcae6c c4b468 cdbb63 d5c25e dec958 e7d150 f0d846 f9e03a fee838"
+).split(" ");
+
+function channels(hex) {
+  return [0, 2, 4].map((at) => parseInt(hex.replace("#", "").slice(at, at + 2), 16));
+}
+
+function between(from, to, share) {
+  return channels(from).map((c, k) => Math.round(c + (channels(to)[k] - c) * share));
+}
+
+// The colour of a value of 0 to 1 on the book's heat maps, [r, g, b].
+export function heat(value) {
+  const at = Math.min(1, Math.max(0, value)) * (HEAT.length - 1);
+  const below = Math.min(Math.floor(at), HEAT.length - 2);
+  return between(HEAT[below], HEAT[below + 1], at - below);
+}
+
+// A value of -1 to 1: orange, the card's white, blue.
+export function signed(value) {
+  return between(CARD, value < 0 ? ORANGE : BLUE, Math.min(1, Math.abs(value)));
+}
+
+export function css([r, g, b]) {
+  return `rgb(${r} ${g} ${b})`;
+}
+
+// Black or white, whichever stands out more: at least 4.5 to 1 by the luminance of WCAG 2.
+export function inkOn(colour) {
+  const [r, g, b] = colour.map((c) => (c <= 10 ? c / 3294.6 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000000" : "#ffffff";
+}
+
+export function element(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties))
+    if (name in node) node[name] = value;
+    else node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
+export function svg(tag, attributes = {}, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
+// The frame of an explorable in place of its fallback words.
+// Returns {drawing, controls, readout, note}: where each of them goes. The readout is read aloud.
+export function frame(host, { title, caption }) {
+  const drawing = element("div", { className: "explorable-drawing" });
+  const controls = element("div", { className: "explorable-controls" });
+  const readout = element("div", { className: "explorable-readout", role: "status" });
+  const note = element("p", { className: "explorable-note" });
+  const side = element("div", { className: "explorable-side" }, controls, readout);
+  host.replaceChildren(
+    element(
+      "figure",
+      {},
+      element("div", { className: "explorable-title", textContent: title }),
+      element("div", { className: "explorable-body" }, drawing, side),
+      note,
+      element("figcaption", { innerHTML: caption }),
+    ),
+  );
+  return { drawing, controls, readout, note };
+}
+
+let names = 0;
+
+// One of several: {node, row, get value, set value}; other things may join the options in `row`.
+// `options` maps values to labels.
+export function choice(label, options, value, onChange) {
+  const name = `explorable-choice-${names++}`;
+  const inputs = Object.keys(options).map((option) =>
+    element("input", { type: "radio", name, value: option, checked: option === value, onchange: () => onChange(option) }),
+  );
+  const labels = inputs.map((input) => element("label", {}, input, element("span", { textContent: options[input.value] })));
+  const row = element("div", { className: "explorable-options" }, ...labels);
+  const node = element("fieldset", { className: "explorable-choice" }, element("legend", { textContent: label }), row);
+  return {
+    node,
+    row,
+    get value() {
+      return inputs.find((input) => input.checked)?.value;
+    },
+    set value(option) {
+      for (const input of inputs) input.checked = input.value === option;
+    },
+  };
+}
+
+// A slider over a list of values: {node, input, get value}.
+export function slider(label, values, value, onInput) {
+  const shown = element("span", { className: "explorable-value" });
+  shown.setAttribute("aria-hidden", "true"); // the slider itself says it
+  const input = element("input", { type: "range", min: 0, max: values.length - 1, step: 1 });
+  const say = () => {
+    shown.textContent = values[input.value];
+    input.setAttribute("aria-valuetext", values[input.value]);
+  };
+  input.value = values.indexOf(value);
+  say();
+  input.oninput = () => {
+    say();
+    onInput(values[input.value]);
+  };
+  const words = element("span", { className: "explorable-label" }, element("span", { textContent: label }), shown);
+  return {
+    node: element("label", { className: "explorable-slider" }, words, input),
+    input,
+    get value() {
+      return values[input.value];
+    },
+  };
+}
+
+// Where a pointer is in a drawing whose own units are `width` × `height`.
+export function position(event, node, width, height) {
+  const box = node.getBoundingClientRect();
+  return [((event.clientX - box.left) / box.width) * width, ((event.clientY - box.top) / box.height) * height];
+}
+
+export function clamp(value, low, high) {
+  return Math.min(high, Math.max(low, value));
+}
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+// Lets a drawing take the keyboard's focus and be moved in: onMove(dx, dy, event) for arrow keys,
+// onKey(event) for the others, which returns whether it was one of its own.
+export function movable(node, label, onMove, onKey = () => false) {
+  node.setAttribute("tabindex", "0");
+  node.setAttribute("role", "application");
+  node.setAttribute("aria-label", label);
+  node.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const arrow = ARROWS[event.key];
+    if (arrow) onMove(...arrow, event);
+    else if (!onKey(event)) return;
+    event.preventDefault();
+  });
+}
+
+// Calls `draw` at most once a frame, however often it is asked.
+export function eachFrame(draw) {
+  let waiting = false;
+  return () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      draw();
+    });
+  };
+}
+
+// What a readout says: [[what, number], …], and a sentence under them.
+export function tell(readout, rows, sentence) {
+  const entries = rows.flatMap(([what, number]) => [element("dt", { textContent: what }), element("dd", { textContent: number })]);
+  readout.replaceChildren(element("dl", {}, ...entries), element("p", { textContent: sentence }));
+}
+
+// "1, 2 or 4"
+export function either(words, joint = "or") {
+  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} ${joint} ${words.at(-1)}`;
+}

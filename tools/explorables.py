@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Write what the explorable of chapter 8 shows: a cat's forehead, its fill, and their cosines.
+
+    tools/explorables.py [--output book/_static/explorables/forehead.json]
+
+The other explorables compute everything in the page. This one needs the features of a network: the
+chapter's own, so that the page's counts are those that the chapter prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from labkit.data.photos import photo
+from labkit.images import atomic_write, to_tensor
+from labkit.inpainting import inpaint
+from labkit.losses.id_mrf import unit_vectors
+from labkit.nn.features import Features
+
+FILE = Path(__file__).resolve().parent.parent / "book/_static/explorables/forehead.json"
+# Chapter 8's example.
+NETWORK, LAYER, STRIDE = "random:0", "relu3_2", 4
+HOLE = slice(36, 92)
+# Cosines as 16-bit integers: the page then has them to 0.00002.
+SCALE = 32767
+
+
+def pictures() -> tuple[np.ndarray, np.ndarray]:
+    """Target and fill, uint8 (128, 128, 3)."""
+    target = photo("chelsea")[8:136, 174:302]
+    missing = np.zeros(target.shape[:2], bool)
+    missing[HOLE, HOLE] = True
+    return target, inpaint(target, missing, method="telea")
+
+
+def cosines(generated: np.ndarray, target: np.ndarray) -> torch.Tensor:
+    """A row for each generated patch, a column for each target patch, (196, 196), float64."""
+    extract = Features(NETWORK, [LAYER]).double()
+    inside = slice(HOLE.start // STRIDE, HOLE.stop // STRIDE)
+    with torch.no_grad():
+        maps = [
+            extract(to_tensor(picture[None]))[LAYER][..., inside, inside]
+            for picture in (generated, target)
+        ]
+    mean = maps[1].mean(dim=(2, 3), keepdim=True)
+    v, s = (unit_vectors(x - mean)[0] for x in maps)
+    return v @ s.T
+
+
+def png(picture: np.ndarray) -> str:
+    """The hole of a picture, as a data: address."""
+    packed = io.BytesIO()
+    Image.fromarray(picture[HOLE, HOLE]).save(packed, "png", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(packed.getvalue()).decode()
+
+
+def document() -> dict[str, object]:
+    """What the page loads."""
+    target, fill = pictures()
+    matrix = cosines(fill, target).numpy()
+    whole = np.round(matrix * SCALE).astype("<i2")
+    return {
+        "about": "Chapter 8's example, written by tools/explorables.py. cosines: base64 of 16-bit "
+        "integers, low byte first, a row for each patch of the fill.",
+        "side": (HOLE.stop - HOLE.start) // STRIDE,
+        "scale": SCALE,
+        "cosines": base64.b64encode(whole.tobytes()).decode(),
+        "fill": png(fill),
+        "target": png(target),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=FILE)
+    output = parser.parse_args().output
+    text = json.dumps(document(), indent=1) + "\n"
+    atomic_write(output, lambda file: file.write(text.encode()))
+    print(f"{output.name}: {output.stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()
