@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ROOT / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
+import latency  # noqa: E402
 import pipeline  # noqa: E402
 import release  # noqa: E402
 import training_step  # noqa: E402
@@ -178,3 +179,11 @@ def test_the_pipeline_writes_its_section(tmp_path: Path, monkeypatch: pytest.Mon
     trace = section["trace"]
     assert 0 <= trace["share_of_time_waiting"] < 1
     assert len(trace["milliseconds_waiting_and_stepping"]) == 3
+
+
+def test_latency_writes_its_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = run(latency, tmp_path / "benchmarks.json", monkeypatch)["latency"]
+    check(section, "latency.py")
+    (row,) = section["rows"]
+    assert set(row["fill"]) == {"gmcnn celeba", "telea", "ns", "biharmonic"}
+    assert min(row["fill"].values()) > 0 and row["command"] > row["fill"]["gmcnn celeba"]

@@ -268,6 +268,16 @@ def test_folder_and_tar_hold_the_same_pairs(tmp_path: Path) -> None:
         assert a.manifest["image"] == f"{index:03}.jpg"
 
 
+def test_a_pair_that_is_there_twice_is_named(tmp_path: Path) -> None:
+    folder = write_pairs(tmp_path / "pairs", [0.2, 0.3])
+    for suffix in ("jpg", "png"):
+        (folder / f"009.{suffix}").write_bytes((folder / f"001.{suffix}").read_bytes())
+    black = open_methods(["black"])
+    with pytest.warns(UserWarning, match="pairs 001 and 009 are the same image with the same mask"):
+        found = evaluate(Pairs(folder), black, ProtocolConfig(size=32))
+    assert len(found.scores) == 3
+
+
 def test_pairs_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
         Pairs(tmp_path / "nowhere")

@@ -18,6 +18,7 @@ Deviations of the report's way:
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -110,14 +111,25 @@ def evaluate(
 
     Raises:
         InputError: a pair that cannot be read, has no hole, or has nothing known.
+
+    Warns:
+        UserWarning: two pairs that are the same image with the same mask, which then counts twice.
     """
     config = config or ProtocolConfig()
     result = Evaluation()
     seen: dict[tuple[float, float], Example] = {}
+    contents: dict[tuple[str, str], str] = {}
     # tqdm: disable=None turns the bar off by itself where stderr is no terminal.
     for index in tqdm(range(len(pairs)), unit="pair", disable=None if progress else True):
         pair = pairs.read(index)
         result.manifest.append(pair.manifest)
+        content = pair.manifest["image_sha256"], pair.manifest["mask_sha256"]
+        if (twin := contents.setdefault(content, pair.name)) != pair.name:
+            warnings.warn(
+                f"pairs {twin} and {pair.name} are the same image with the same mask: it counts "
+                "twice; take one of them out of the set",
+                stacklevel=2,
+            )
         truth, mask = prepare(pair.image, pair.mask, config.size)
         ratio = float(mask.mean())
         if ratio in (0.0, 1.0):
