@@ -10,7 +10,7 @@
 const CONTEXT = 3; // side of a cut-out over the longer side of its hole
 
 // Bounding boxes [left, top, right, bottom) of the connected parts of the hole.
-export function components(mask, width, height) {
+function components(mask, width, height) {
   const seen = new Uint8Array(mask.length);
   const boxes = [];
   const waiting = [];
@@ -97,7 +97,7 @@ function taps(from, to) {
 }
 
 // Square planes of side `from`, interleaved `channels` at a time, at the side `to`.
-export function resample(values, channels, from, to) {
+function resample(values, channels, from, to) {
   if (from === to) return Float64Array.from(values);
   const across = taps(from, to);
   const rows = new Float64Array(from * to * channels);
@@ -130,7 +130,7 @@ function mirrored(place, length) {
 
 // What the network is given of one square: {image: RGB bytes, mask: bytes}, both size × size. Only known
 // pixels are looked at. Beyond the border the picture is mirrored.
-export function cutOut(pixels, mask, width, height, { x, y, side }, size) {
+function cutOut(pixels, mask, width, height, { x, y, side }, size) {
   const planes = new Float32Array(side * side * 4); // R, G, B of known pixels, and whether known
   for (let v = 0, to = 0; v < side; v++) {
     const row = mirrored(y + v, height) * width;
@@ -153,7 +153,7 @@ export function cutOut(pixels, mask, width, height, { x, y, side }, size) {
 }
 
 // Put a filled square back: into missing pixels of its box, which then count as known.
-export function putBack(filled, size, pixels, mask, width, { box, x, y, side }) {
+function putBack(filled, size, pixels, mask, width, { box, x, y, side }) {
   const large = resample(filled, 3, size, side);
   const [left, top, right, bottom] = box;
   for (let v = top; v < bottom; v++)
@@ -164,6 +164,18 @@ export function putBack(filled, size, pixels, mask, width, { box, x, y, side }) 
       for (let c = 0; c < 3; c++) pixels[4 * at + c] = Math.floor(large[from + c] + 0.5);
       mask[at] = 0;
     }
+}
+
+// Fill the missing pixels, square by square. network(image, mask) → RGB bytes, or a promise of them, size ×
+// size; tell(done, of) hears how far it has come.
+export async function fillBySquares(network, size, pixels, mask, width, height, tell) {
+  const left = mask.slice();
+  const squares = plan(left, width, height, size);
+  for (const [done, square] of squares.entries()) {
+    tell(done, squares.length);
+    const cut = cutOut(pixels, left, width, height, square, size);
+    putBack(await network(cut.image, cut.mask), size, pixels, left, width, square);
+  }
 }
 
 // Decibels between two pictures inside the hole alone; Infinity where they are equal.

@@ -6,7 +6,7 @@
 //      then {id, event: "done", …} or {id, event: "failed", text}
 
 import { diffuse } from "./diffusion.mjs";
-import { cutOut, holePsnr, plan, putBack } from "./region.mjs";
+import { fillBySquares, holePsnr } from "./region.mjs";
 import { sha256 } from "./sha256.mjs";
 
 let runtime = null; // a promise of the runtime's module
@@ -90,24 +90,16 @@ async function run({ ort, session }, image, mask, size) {
   return filled.data;
 }
 
-async function fillByNetwork(message, network, pixels, left) {
-  const { width, height } = message;
-  const { size } = message.model;
-  const squares = plan(left, width, height, size);
-  for (const [done, square] of squares.entries()) {
-    if (squares.length > 1) postMessage({ id: message.id, event: "filled", done, of: squares.length });
-    const { image, mask } = cutOut(pixels, left, width, height, square, size);
-    putBack(await run(network, image, mask, size), size, pixels, left, width, square);
-  }
-}
-
 async function fill(message) {
   const { width, height, mask } = message;
   const pixels = message.pixels.slice();
   const network = message.model && (await prepared(message)); // not counted as filling
   const began = performance.now();
-  if (network) await fillByNetwork(message, network, pixels, mask.slice());
-  else diffuse(pixels, mask, width, height);
+  if (network) {
+    const { size } = message.model;
+    const tell = (done, of) => of > 1 && postMessage({ id: message.id, event: "filled", done, of });
+    await fillBySquares((image, holes) => run(network, image, holes, size), size, pixels, mask, width, height, tell);
+  } else diffuse(pixels, mask, width, height);
   const seconds = (performance.now() - began) / 1000;
   return { pixels, seconds, psnr: holePsnr(message.pixels, pixels, mask) };
 }
