@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 import torch
-from hardware import hardware
 
 from labkit.losses.confidence import ConfidenceConfig, confidence_weights
+from labkit.machine import machine
 
 
 def seconds(mask: torch.Tensor, config: ConfidenceConfig, *, direct: bool) -> float:
@@ -56,7 +56,7 @@ def main() -> None:
         result = {
             "benchmark": "confidence weights, 65 taps, 7 iterations, batch 1, float32, 2 threads",
             "rows": rows,
-            "environment": hardware(),
+            "environment": machine(),
         }
         options.output.write_text(json.dumps(result, indent=2) + "\n")
 

@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from hardware import hardware
 
 from labkit.data.faces import render_faces
+from labkit.machine import machine
 
 TARGET = 200  # images a second at 64 px on one core
 
@@ -41,7 +41,7 @@ def main() -> None:
         str(size): round(images_per_second(size, count, options.repeats), 1)
         for size, count in ((32, 256), (64, 128), (128, 32), (256, 8))
     }
-    result = {"images_per_second": speeds, "target_at_64": TARGET, "hardware": hardware()}
+    result = {"images_per_second": speeds, "target_at_64": TARGET, "hardware": machine()}
     for size, speed in speeds.items():
         print(f"{size:>4} px {speed:8.1f} images/s")
     print(f"at 64 px {speeds['64'] / TARGET:.1f} times the {TARGET} images/s that are asked for")

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from hardware import hardware
 
 from labkit.images import atomic_write
+from labkit.machine import machine
 
 MEBIBYTE = 1 << 20
 
@@ -154,7 +154,7 @@ def save(options: argparse.Namespace, name: str, section: dict[str, object]) -> 
     results = json.loads(path.read_text()) if path.exists() else {}
     kept = [a for a in sys.argv[1:] if a not in ("--output", str(path))]
     command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *kept])
-    where = hardware() | {"threads": options.threads, "device": options.device}
+    where = machine() | {"threads": options.threads, "device": options.device}
     results[name] = section | {"command": command, "environment": where}
     text = json.dumps(dict(sorted(results.items())), indent=2) + "\n"
     atomic_write(path, lambda file: file.write(text.encode()))

@@ -33,6 +33,7 @@ INTERNAL = {
     "labkit.data.faces_scene",
     "labkit.data.faces_traits",
     "labkit.data.memory",
+    "labkit.machine",
     "labkit.masks.draws",
     "labkit.masks.shape",
     "labkit.nn.state",

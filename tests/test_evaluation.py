@@ -431,8 +431,8 @@ def test_report_files(tmp_path: Path) -> None:
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert f"{rows[1]['psnr']['mean']:.2f}" in page and "mountCompare" in page
     assert re.findall(r'(?:src|href)="?https?:', page) == []
-    expected = {"python", "torch", "numpy", "skimage", "opencv", "platform", "cpu", "device"}
-    expected |= {"seed", "size", "date", "weights", "command"}
+    expected = {"python", "torch", "numpy", "skimage", "opencv", "platform", "cpu", "cores", "gpu"}
+    expected |= {"device", "seed", "size", "date", "weights", "command"}
     assert set(summary["environment"]) == expected
     assert all(summary["environment"][key] for key in ("cpu", "torch", "date"))
     with (tmp_path / "out" / "per-image.csv").open(newline="") as file:

@@ -10,14 +10,11 @@ machine that trained are cut down to names.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 from pathlib import Path
 
-import torch
-
-from labkit.evaluation.report import cpu_model
 from labkit.images import atomic_write
+from labkit.machine import machine
 from labkit.training.checkpoint import RunFolder, read_metrics
 
 RESULTS = Path(__file__).resolve().parent.parent / "book" / "results"
@@ -30,10 +27,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     runs = [publish(path) for path in arguments.runs]
-    environment = {
-        "cpu": cpu_model(),
-        "torch": torch.__version__,
-        "date": datetime.date.today().isoformat(),
+    environment = machine() | {
         "command": f"tools/publish_run.py {arguments.name} " + " ".join(map(str, arguments.runs)),
     }
     # One array a line: the file stays readable, and small.

@@ -137,7 +137,6 @@ def study(
     from labkit.studies.run import (
         Plan,
         contact_sheet,
-        environment,
         keep_generator,
         run_study,
     )
@@ -182,7 +181,9 @@ def study(
         run_table(
             table,
             say,
-            lambda found: _write(output, {**found, "environment": environment(command)}),
+            lambda found: _write(
+                output, {**found, "environment": machine() | {"command": command}}
+            ),
             training=train,
         )
         print(f"written to {output}")
@@ -193,7 +194,7 @@ def study(
     for arm in keep or ():
         check_choice("arm", arm, chosen.names)
     result = run_study(chosen, plan, say=say)
-    _write(output, {**result, "environment": environment(command)})
+    _write(output, result, command)
     write_image(output.with_suffix(".png"), contact_sheet(chosen, plan))
     for arm in keep or ():
         path = output.with_name(f"{output.stem}-{arm}.safetensors")
@@ -201,10 +202,12 @@ def study(
     print(f"written to {output}")
 
 
-def _write(path: Path, result: dict[str, object]) -> None:
+def _write(path: Path, result: dict[str, object], command: str) -> None:
     import json
 
     from labkit.images import atomic_write
+    from labkit.machine import machine
 
-    text = json.dumps(result, ensure_ascii=False, allow_nan=False) + "\n"
+    whole = {**result, "environment": machine() | {"command": command}}
+    text = json.dumps(whole, ensure_ascii=False, allow_nan=False) + "\n"
     atomic_write(path, lambda file: file.write(text.encode()))

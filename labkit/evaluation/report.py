@@ -12,19 +12,15 @@
 from __future__ import annotations
 
 import csv
-import datetime
 import io
 import json
 import os
-import platform
 from collections.abc import Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 
 import cv2
-import numpy as np
 import skimage
-import torch
 
 from labkit.evaluation.contact_sheet import evaluation_sheet
 from labkit.evaluation.html_report import html_report
@@ -32,6 +28,7 @@ from labkit.evaluation.methods import Method
 from labkit.evaluation.protocol import Evaluation, ProtocolConfig
 from labkit.evaluation.statistics import Score
 from labkit.images import atomic_write, write_image
+from labkit.machine import machine
 
 # Measure → its head in a table, and digits after the point.
 _SHOWN = {"psnr": ("PSNR dB", 2), "ssim": ("SSIM", 3), "l1": ("L1 %", 2), "lpips": ("LPIPS", 3)}
@@ -41,18 +38,12 @@ def environment(
     methods: Sequence[Method], config: ProtocolConfig, *, device: str, command: str
 ) -> dict[str, object]:
     """What the scores depend on besides the pairs: versions, hardware, settings, weights."""
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
+    return machine() | {
         "skimage": skimage.__version__,
         "opencv": cv2.__version__,
-        "platform": platform.platform(),
-        "cpu": cpu_model(),
         "device": device,
         "seed": config.seed,
         "size": config.size,
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "weights": {m.label: m.weights_sha256 for m in methods if m.weights_sha256},
         "command": command,
     }
@@ -151,14 +142,3 @@ def _json(value: object) -> str:
 
 def _write(path: Path, text: str) -> None:
     atomic_write(path, lambda file: file.write(text.encode()))
-
-
-def cpu_model() -> str:
-    """The processor's name; `platform.processor` is empty on Linux."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()

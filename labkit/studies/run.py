@@ -7,12 +7,10 @@ folder's name is a hash of the settings.
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 import multiprocessing
 import os
-import platform
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -24,7 +22,6 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from labkit.errors import InputError
-from labkit.evaluation.report import cpu_model
 from labkit.evaluation.statistics import student_interval
 from labkit.images import atomic_write, read_image, write_image
 from labkit.nn.generator import GMCNN, count_parameters
@@ -231,21 +228,6 @@ def keep_generator(folder: Path, path: Path) -> None:
     """Write a run's generator to `path`, in half precision."""
     about = {"steps": str(TrainConfig.read(folder / "config.json").steps)}
     save_generator(load_generator(folder), path, about, dtype=torch.float16)
-
-
-def environment(command: str) -> dict[str, object]:
-    """What a study ran on, for the record beside its figures."""
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "platform": f"{platform.system()} {platform.machine()}",
-        "cpu": cpu_model(),
-        "cores": os.cpu_count(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        "command": command,
-    }
 
 
 def cost(config: GeneratorConfig, size: int) -> dict[str, object]:
