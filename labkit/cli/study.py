@@ -181,9 +181,7 @@ def study(
         run_table(
             table,
             say,
-            lambda found: _write(
-                output, {**found, "environment": machine() | {"command": command}}
-            ),
+            lambda found: _write(output, found, command),
             training=train,
         )
         print(f"written to {output}")
