@@ -8,6 +8,8 @@ from quoted import notebook, results
 
 FACTS: dict[str, str] = {
     "3.7": "two to the power of −28, in billionths",
+    "4.30": "the 97.5 % point of Student's distribution with two degrees of freedom",
+    "2.5": "4.30 divided by the root of 3",
     "5.6": "1.4 divided by a quarter",
     "97.5": "what a two-sided interval of 95 % leaves below its upper end",
 }
