@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
+from browsing import chromium, drag, needs_chromium, served
 from PIL import Image
 
 import labkit.widgets
 
 WIDGETS = Path(labkit.widgets.__file__).parent
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 SIZE = (96, 64)  # width and height of the picture
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+pytestmark = needs_chromium
 
 PAGE = """<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="painter.css">
 <div id="here"></div><script type="module">
@@ -46,28 +41,8 @@ window.painter = painter;
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as session:
-        # As root, which containers are, Chromium refuses its sandbox.
-        yield session.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-
-
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The address at which a plain file server offers a folder."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {
-            ".mjs": "text/javascript"
-        }
-
-        def log_message(self, *_: object) -> None: ...
-
-    handler = functools.partial(Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -88,16 +63,6 @@ def page(browser, tmp_path) -> Iterator[object]:
         yield opened
         assert errors == []
         opened.close()
-
-
-def drag(page, start: tuple[float, float], end: tuple[float, float], **options) -> None:
-    """Drag over the canvas; places are shares of its sides."""
-    box = page.locator("canvas").bounding_box()
-    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
-    page.mouse.move(*places[0])
-    page.mouse.down(**options)
-    page.mouse.move(*places[1], steps=5)
-    page.mouse.up(**options)
 
 
 def painted(page) -> np.ndarray:
@@ -222,18 +187,19 @@ def test_the_built_page_paints_without_a_kernel_and_without_any_other_site(brows
     elsewhere: list[str] = []
     with served(HTML) as address:
         opened.on("request", lambda request: elsewhere.append(request.url))
-        opened.goto(f"{address}book/intro.html")
-        canvas = opened.locator("canvas[role=application]")
+        opened.goto(f"{address}book/02-images-masks-splits.html")
+        painter = opened.locator(".cell_output .labkit-painter").first
+        canvas = painter.locator("canvas[role=application]")
         canvas.wait_for()
-        note = opened.locator(".labkit-note")
+        note = painter.locator(".labkit-note")
         note.wait_for()  # once no kernel has answered
         assert "needs a running kernel" in note.inner_text()
         assert note.locator("a").get_attribute("href").startswith("https://colab.research")
-        before = opened.locator(".labkit-ratio").inner_text()
+        before = painter.locator(".labkit-ratio").inner_text()
         canvas.scroll_into_view_if_needed()
         drag(opened, (0.2, 0.8), (0.8, 0.8))
-        assert opened.locator(".labkit-ratio").inner_text() != before
-        assert opened.get_by_role("button", name="Fill", exact=True).is_hidden()
+        assert painter.locator(".labkit-ratio").inner_text() != before
+        assert painter.get_by_role("button", name="Fill", exact=True).is_hidden()
     own = (address, "data:", "blob:")
     assert [url for url in elsewhere if not url.startswith(own)] == []
     opened.close()

@@ -260,6 +260,6 @@ def test_files_and_their_list_agree(tmp_path, monkeypatch):
 
     monkeypatch.setattr(models.export, "export_onnx", never)
     models.write(folder, served=True)
-    save_generator(GMCNN(GeneratorConfig(width=3, initialisation="he")), tiny.weights)
+    save_generator(GMCNN(GeneratorConfig(width=4, initialisation="he")), tiny.weights)
     with pytest.raises(AssertionError, match="nothing has changed"):
         models.write(folder, served=True)

@@ -1,0 +1,444 @@
+"""The page that fills holes, in a real browser: right pixels, nothing sent, and every bad input
+answered in words."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import fill_reference
+import models
+import numpy as np
+import pytest
+import vendor
+from browsing import chromium, drag, needs_chromium, served
+from PIL import Image
+
+from labkit.data.faces import RenderedFaces
+from labkit.data.photos import photo
+
+onnxruntime = pytest.importorskip("onnxruntime")
+
+ROOT = Path(__file__).resolve().parent.parent
+STATIC = ROOT / "_build" / "static"  # what `make html` fetches and exports is used again
+FILL = ROOT / "book" / "_static" / "fill"
+PLACE = "some/book/"  # under the address of the server
+
+pytestmark = needs_chromium
+
+# As on a page of the book, but for the handle that tests use.
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>fill</title>
+<meta name="viewport" content="width=device-width">
+<link rel="stylesheet" href="_static/fill/painter.css">
+<link rel="stylesheet" href="_static/fill/fill.css">
+<div class="fill-page" {data}><p>fallback</p></div>
+<script type="module">
+import {{ mountFillPage }} from "./_static/fill/page.mjs";
+window.fill = await mountFillPage(document.querySelector(".fill-page"));
+</script></html>"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """A folder with two pages under a sub-path, and everything that they load."""
+    trouble = vendor.fetch(STATIC / "vendor")
+    if trouble:
+        pytest.skip(f"no ONNX Runtime Web: {trouble}")
+    models.write(STATIC / "fill", served=True)
+    folder = tmp_path_factory.mktemp("site")
+    static = folder / PLACE / "_static"
+    shutil.copytree(STATIC / "vendor", static / "vendor")
+    shutil.copytree(STATIC / "fill", static / "fill")
+    shutil.copytree(FILL, static / "fill", dirs_exist_ok=True)
+    (folder / PLACE / "index.html").write_text(PAGE.format(data=""))
+    photographs = 'data-models="celeba-256" data-pictures="coffee face-2"'
+    (folder / PLACE / "photographs.html").write_text(PAGE.format(data=photographs))
+    (folder / PLACE / "other.html").write_text("<!doctype html><title>other</title>")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(site) -> Iterator[str]:
+    with served(site) as root:
+        yield root + PLACE
+
+
+class Visit:
+    """One page, what it asked the network for, and what went wrong on it."""
+
+    def __init__(self, page, address: str, name: str = "") -> None:
+        self.page = page
+        self.asked: list[str] = []
+        self.errors: list[str] = []
+        page.set_default_timeout(60_000)
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.goto(address + name)
+        self.ready()
+
+    def ready(self) -> None:
+        self.page.wait_for_function("window.fill?.painter")
+
+    def loaded(self, part: str) -> bool:
+        return any(part in url for url in self.asked)
+
+    def choose(self, data: bytes, name: str) -> None:
+        """Open a picture of one's own."""
+        given = {"name": name, "mimeType": "image/png", "buffer": data}
+        self.page.locator(".fill-choices input[type=file]").set_input_files(given)
+
+    def paint(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        self.page.get_by_role("button", name="Rectangle").click()
+        drag(self.page, start, end)
+
+    def press_fill(self) -> None:
+        self.page.get_by_role("button", name="Fill", exact=True).click()
+
+    def says(self, text: str) -> str:
+        """Wait until the status holds the text; the whole status."""
+        self.page.wait_for_function(
+            "(text) => document.querySelector('.labkit-status').textContent.includes(text)",
+            arg=text,
+        )
+        return self.page.locator(".labkit-status").inner_text()
+
+    def mask(self) -> np.ndarray:
+        height, width = self.page.evaluate("[fill.picture.height, fill.picture.width]")
+        return (
+            np.array(self.page.evaluate("Array.from(fill.painter.mask)"))
+            .reshape(height, width)
+            .astype(bool)
+        )
+
+    def result(self) -> np.ndarray:
+        with self.page.expect_download() as download:
+            self.page.get_by_text("Download the result").click()
+        with Image.open(download.value.path()) as image:
+            return np.asarray(image.convert("RGB"))
+
+
+@pytest.fixture
+def visit(browser, address) -> Iterator[Visit]:
+    page = browser.new_page(viewport={"width": 900, "height": 1000})
+    visit = Visit(page, address)
+    yield visit
+    assert visit.errors == []
+    page.close()
+
+
+def png(image: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def python_fill(image: np.ndarray, mask: np.ndarray, name: str) -> np.ndarray:
+    """The same by ONNX Runtime in Python."""
+    session = onnxruntime.InferenceSession(
+        STATIC / "fill" / "models" / f"{name}.onnx", providers=["CPUExecutionProvider"]
+    )
+
+    def network(cut: np.ndarray, holes: np.ndarray) -> np.ndarray:
+        given = {"image": cut[None], "mask": holes[None].astype(np.uint8)}
+        return session.run(None, given)[0][0]
+
+    return fill_reference.fill(image, mask, int(name.rpartition("-")[2]), network)
+
+
+def test_a_face_is_filled_as_in_python_and_nothing_leaves_the_site(visit, address):
+    face = RenderedFaces(64, "test").batch([17])[0]
+    visit.choose(png(face), "face.png")
+    visit.says("Paint over")
+    assert not visit.loaded("ort.") and not visit.loaded(".onnx")
+    assert not visit.loaded("worker.mjs")
+    visit.paint((0.2, 0.05), (0.8, 0.35))
+    visit.page.wait_for_function("fill.ready.has('faces-64')")  # the first touch fetches it
+    assert visit.loaded("ort.wasm") and visit.loaded("faces-64.onnx")
+    assert not visit.loaded("celeba")
+    visit.press_fill()
+    said = visit.says(" dB")
+    mask, found = visit.mask(), visit.result()
+    assert mask.sum() > 500 and np.array_equal(found[~mask], face[~mask])
+    expected = python_fill(face, mask, "faces-64")
+    # Sums of floats in another order; a difference that rounds the other way is one grey level.
+    assert np.abs(found.astype(int) - expected).max() <= 1
+    assert (found != expected).mean() < 0.001
+    error = np.mean((found[mask].astype(float) - face[mask]) ** 2)
+    assert f"{10 * np.log10(255**2 / error):.2f} dB" in said
+    own = (address, "blob:", "data:")
+    assert [url for url in visit.asked if not url.startswith(own)] == []
+
+
+def test_a_photograph_of_any_shape_by_the_larger_network(browser, address):
+    page = browser.new_page(viewport={"width": 900, "height": 1000})
+    visit = Visit(page, address, "photographs.html")
+    options = page.locator(".labkit-bar select option").all_inner_texts()
+    assert len(options) == 2 and "Diffusion" in options[1]  # the block names one network
+    assert page.locator(".fill-choices > button").count() == 3
+    image = photo("chelsea")[:200, :330]
+    visit.choose(png(image), "cat.png")
+    visit.says("Paint over")
+    visit.paint((0.3, 0.3), (0.45, 0.6))
+    visit.press_fill()
+    visit.says(" dB")
+    mask, found = visit.mask(), visit.result()
+    assert np.array_equal(found[~mask], image[~mask])
+    expected = python_fill(image, mask, "celeba-256")
+    assert np.abs(found.astype(int) - expected).max() <= 1
+    assert visit.errors == []
+    page.close()
+
+
+def test_diffusion_needs_no_download_and_can_be_compared(visit):
+    page = visit.page
+    page.get_by_role("button", name="photograph of a cat").click()
+    page.wait_for_function("fill.picture.name === 'chelsea'")
+    page.locator(".labkit-bar select").select_option("diffusion")
+    visit.press_fill()
+    visit.says("Diffusion")
+    visit.says(" dB")
+    image = next(item for item in models.PICTURES if item.name == "chelsea").pixels()
+    mask, found = visit.mask(), visit.result()
+    assert np.array_equal(found[~mask], image[~mask])
+    assert np.abs(found.astype(int) - fill_reference.diffuse(image, mask)).max() <= 1
+    assert not visit.loaded("ort.") and not visit.loaded(".onnx")
+    choices = page.locator(".fill-after select")
+    assert choices.locator("option").all_inner_texts() == ["the hole", "the original"]
+    choices.select_option("original")
+    page.locator(".labkit-captions", has_text="the original").wait_for()
+    # Another stroke makes it a fill of another hole.
+    drag(page, (0.1, 0.1), (0.2, 0.1))
+    assert page.locator(".fill-after").is_hidden() and not page.locator(".labkit-compare").count()
+
+
+def test_before_the_first_touch_a_fill_is_shown_and_nothing_is_loaded(visit):
+    visit.says("filled when the page was made")
+    assert visit.page.locator(".labkit-compare").is_visible()
+    assert not visit.loaded("ort.") and not visit.loaded(".onnx")
+    about = visit.page.locator(".fill-about").inner_text()
+    size = (STATIC / "fill" / "models" / "faces-64.onnx").stat().st_size
+    assert f"{size / 1e6:.1f} MB of network" in about and "14.2 MB of runtime" in about
+    binary = STATIC / "vendor" / "ort.wasm"
+    assert binary.stat().st_size == vendor.RUNTIME_BYTES
+
+
+def test_by_keyboard_alone(visit):
+    page = visit.page
+
+    def tab_to(selector: str) -> None:
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if page.evaluate("(s) => document.activeElement.matches(s)", selector):
+                return
+        raise AssertionError(f"Tab does not reach {selector}")
+
+    tab_to("button[aria-label='rendered face, glasses']")
+    page.keyboard.press("Enter")
+    page.wait_for_function("fill.picture.name === 'face-3'")
+    tab_to("canvas")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Space")
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    assert visit.mask()[64, 64] and visit.mask()[64, 80] and not visit.mask()[100, 100]
+    tab_to("button")  # round the page to its first button, and on to Fill
+    tab_to(".labkit-fill")
+    page.keyboard.press("Enter")
+    visit.says(" dB")
+    tab_to(".labkit-result input[type=range]")
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".labkit-result input[type=range]").input_value() == "51"
+    tab_to(".fill-download")
+    for control in page.locator(".fill-page button, .fill-page select, .fill-page input").all():
+        labelled = control.evaluate("(c) => c.labels?.length || c.hidden")
+        assert labelled or control.get_attribute("aria-label") or control.inner_text()
+    assert page.locator(".labkit-status").get_attribute("aria-live") == "polite"
+
+
+def test_by_finger_on_a_phone(browser, address):
+    context = browser.new_context(
+        viewport={"width": 360, "height": 740},
+        has_touch=True,
+        is_mobile=True,
+        device_scale_factor=2,
+    )
+    visit = Visit(context.new_page(), address)
+    page = visit.page
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.get_by_role("button", name="Clear").tap()
+    page.locator("canvas").scroll_into_view_if_needed()
+    box = page.locator("canvas").bounding_box()
+    assert box["width"] >= 250
+    finger = context.new_cdp_session(page)
+    places = [
+        (box["x"] + part * box["width"], box["y"] + 0.3 * box["height"]) for part in (0.3, 0.6)
+    ]
+    for kind, points in (("touchStart", places[:1]), ("touchMove", places[1:]), ("touchEnd", [])):
+        touches = [{"x": x, "y": y} for x, y in points]
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+    assert visit.mask()[38, 40:76].all()
+    page.get_by_role("button", name="Fill", exact=True).tap()
+    visit.says(" dB")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    for control in page.locator(".fill-page button").all():
+        assert control.bounding_box()["height"] >= 30
+    assert visit.errors == []
+    context.close()
+
+
+# --- what can go wrong ---------------------------------------------------------------------------
+
+
+def test_holes_of_nothing_and_of_everything(visit):
+    visit.page.get_by_role("button", name="Clear").click()
+    visit.press_fill()
+    visit.says("There is no hole yet")
+    visit.page.evaluate("fill.painter.setMask(fill.painter.mask.map(() => 1))")
+    assert visit.mask().all()
+    visit.press_fill()
+    visit.says("Everything is missing")
+    visit.page.get_by_role("button", name="Undo").click()
+    assert not visit.mask().any()
+
+
+def test_files_that_are_no_pictures(visit):
+    before = visit.page.evaluate("fill.picture.name")
+    visit.choose(b"These are words.", "words.png")
+    visit.says("words.png is no picture")
+    visit.choose(b"", "empty.png")
+    visit.says("empty.png is no picture")
+    visit.choose(png(np.zeros((64, 64, 3), dtype=np.uint8))[:60], "half.png")
+    visit.says("half.png is no picture")
+    assert visit.page.evaluate("fill.picture.name") == before
+    visit.choose(png(np.full((3, 1, 3), 9, dtype=np.uint8)), "tiny.png")
+    visit.says("Paint over")
+
+
+def test_a_photograph_of_forty_megapixels(visit):
+    ramp = np.linspace(0, 255, 8000).astype(np.uint8)
+    image = np.repeat(np.repeat(ramp[None, :, None], 5000, axis=0), 3, axis=2)
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=60)
+    visit.choose(buffer.getvalue(), "holiday.jpg")
+    said = visit.says("8000 × 5000 pixels")
+    assert "2048 × 1280" in said
+    visit.page.locator(".labkit-bar select").select_option("faces-64")
+    visit.paint((0.5, 0.5), (0.55, 0.6))
+    visit.press_fill()
+    visit.says(" dB")
+    mask, found = visit.mask(), visit.result()
+    assert found.shape == (1280, 2048, 3)
+    shown = np.array(visit.page.evaluate("Array.from(fill.picture.pixels.slice(0, 4 * 2048))"))
+    assert np.array_equal(found[0], shown.reshape(2048, 4)[:, :3])
+    difference = np.abs(found[mask].astype(int) - found[0][np.nonzero(mask)[1]])
+    assert difference.mean() < 30  # a fill in the right place, by whatever network
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda data: data[: len(data) // 2], "arrived damaged: it has"),
+        (lambda data: data[:-1] + bytes([data[-1] ^ 1]), "arrived damaged: its hash"),
+    ],
+    ids=["truncated", "another hash"],
+)
+def test_a_damaged_network_is_refused_and_fetched_again(visit, damage, words):
+    data = (STATIC / "fill" / "models" / "faces-64.onnx").read_bytes()
+    network = re.compile(r"faces-64\.onnx")
+    visit.page.route(network, lambda route: route.fulfill(body=damage(data)))
+    visit.press_fill()
+    visit.says(words)
+    assert visit.page.locator(".fill-progress").is_hidden()
+    visit.page.unroute(network)
+    visit.press_fill()
+    visit.says(" dB")
+
+
+def test_a_network_that_is_not_there(visit):
+    runtime, network = re.compile(r"ort\.wasm"), re.compile(r"faces-64\.onnx")
+    visit.page.route(runtime, lambda route: route.abort())
+    visit.press_fill()
+    visit.says("The runtime could not be fetched. Is the connection up?")
+    visit.page.unroute(runtime)
+    visit.page.route(network, lambda route: route.fulfill(status=404))
+    visit.press_fill()
+    visit.says("The network could not be fetched (HTTP 404)")
+    visit.page.locator(".labkit-bar select").select_option("diffusion")
+    visit.press_fill()
+    visit.says(" dB")
+
+
+def test_a_browser_without_webassembly(browser, address):
+    page = browser.new_page()
+    page.add_init_script("delete globalThis.WebAssembly")
+    visit = Visit(page, address)
+    visit.press_fill()
+    visit.says("no WebAssembly")
+    page.locator(".labkit-bar select").select_option("diffusion")
+    visit.press_fill()
+    visit.says(" dB")
+    assert visit.errors == []
+    page.close()
+
+
+def test_the_page_is_left_during_a_fill_and_found_again(visit, address):
+    visit.page.evaluate("void fill.fill('faces-64')")
+    visit.page.goto(address + "other.html")
+    visit.page.go_back()
+    visit.ready()
+    visit.press_fill()
+    visit.says(" dB")
+
+
+def test_another_picture_is_chosen_during_a_fill(visit):
+    visit.page.evaluate("void fill.fill('faces-64'); void fill.choose(fill.pictures[1])")
+    visit.page.wait_for_function("fill.picture.name === 'face-2' && !fill.busy")
+    assert visit.page.locator(".labkit-compare").count() == 0  # the old fill is not shown on it
+    visit.press_fill()
+    visit.says(" dB")
+    assert visit.result().shape == (128, 128, 3)
+
+
+# --- the built book ------------------------------------------------------------------------------
+
+HTML = ROOT / "_build" / "html"
+
+
+@pytest.mark.skipif(
+    not (HTML / "_static" / "fill" / "manifest.json").is_file()
+    or not (HTML / "_static" / "vendor" / "ort.mjs").is_file(),
+    reason="no built pages that serve their own scripts: run make html where npm is installed",
+)
+def test_the_home_page_fills_a_hole(browser, tmp_path):
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "book").symlink_to(HTML, target_is_directory=True)
+    page = browser.new_page(viewport={"width": 1300, "height": 1000})
+    page.set_default_timeout(60_000)
+    asked: list[str] = []
+    errors: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    with served(tmp_path) as address:
+        page.goto(f"{address}{PLACE}book/intro.html")
+        page.locator(".fill-page .labkit-compare").wait_for()
+        box = page.locator(".fill-page canvas").bounding_box()
+        assert box["y"] + box["height"] < 1000  # within the first screen
+        assert not any("ort." in url or ".onnx" in url for url in asked)
+        drag(page, (0.4, 0.2), (0.6, 0.2))
+        page.locator(".fill-page .labkit-fill").click()
+        page.locator(".fill-page .labkit-status", has_text=" dB").wait_for()
+        page.goto(f"{address}{PLACE}book/glossary.html")
+        own = (f"{address}{PLACE}", "data:", "blob:")
+        assert [url for url in asked if not url.startswith(own)] == []
+    assert errors == []
+    page.close()
