@@ -167,7 +167,7 @@ export function mount(host) {
       "pale lines are earlier iterations, and the dashed one is the released kernel after seven.",
   });
   parts.note.textContent =
-    "Drag on the map to make another hole. By keyboard: arrows move the pointer, with Shift the hole; [ and ] make the hole smaller or larger.";
+    "Drag on the map to make another hole. By keyboard: arrows move the pointer, with Shift the hole; [\u00a0and\u00a0] make the hole smaller or larger.";
 
   // What is known of a hole is kept as long as it is the same: masks, and maps of each iteration.
   let mask, released, steps, rest;

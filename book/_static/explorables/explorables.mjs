@@ -8,7 +8,10 @@ const NEAR = "600px";
 
 // Modules and data come in an idle moment, so that an explorable that was never scrolled to can
 // still be drawn at once when the page is printed.
-const whenIdle = window.requestIdleCallback ?? ((act) => setTimeout(act, 1000));
+function whenIdle(act) {
+  if (window.requestIdleCallback) requestIdleCallback(act, { timeout: 3000 });
+  else setTimeout(act, 1000);
+}
 
 function prepare(host) {
   host.ready ??= (async () => {

@@ -74,7 +74,7 @@ export function frame(host, { title, caption }) {
       element("div", { className: "explorable-title", textContent: title }),
       element("div", { className: "explorable-body" }, drawing, side),
       note,
-      element("figcaption", { innerHTML: caption }),
+      element("figcaption", {}, element("p", { innerHTML: caption })),
     ),
   );
   return { drawing, controls, readout, note };
@@ -156,10 +156,16 @@ export function movable(node, label, onMove, onKey = () => false) {
   });
 }
 
-// Calls `draw` at most once a frame, however often it is asked.
+// Calls `draw` at most once a frame, however often it is asked; the first time at once, since a page
+// that is about to be printed does not wait for a frame.
 export function eachFrame(draw) {
-  let waiting = false;
+  let [drawn, waiting] = [false, false];
   return () => {
+    if (!drawn) {
+      drawn = true;
+      draw();
+      return;
+    }
     if (waiting) return;
     waiting = true;
     requestAnimationFrame(() => {
