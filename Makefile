@@ -13,7 +13,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # The kernel named python3 is this environment's, whatever else is registered for the user.
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help install book html lab test notebooks links lint format bench constraints colab clean
+.PHONY: help install book html lab test notebooks exercises links lint format bench constraints colab clean
 .DEFAULT_GOAL := help
 
 help: ## this table
@@ -44,6 +44,9 @@ test: $(INSTALLED) ## unit tests, then every chapter executed and compared with 
 
 notebooks: $(INSTALLED) ## execute chapters in place; one of them with CHAPTER=03
 	$(BIN)/python tools/execute.py $(CHAPTER)
+
+exercises: $(INSTALLED) ## chapters without their solutions, to work in, in exercises/
+	$(BIN)/python tools/exercises.py $(CHAPTER)
 
 links: $(INSTALLED) ## rewrite what is derived: badges, install cells, tables, appendices
 	$(BIN)/python tools/links.py

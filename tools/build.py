@@ -62,8 +62,10 @@ def timed(path: Path) -> tuple[float, str]:
 
 
 def write_config(served: bool) -> Path:
-    """_config.yml, told where scripts come from, and of the static files that were made."""
+    """_config.yml, told where scripts come from, what static files were made, and our extension."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    local = config["sphinx"]["local_extensions"]  # relative to the folder of the file
+    config["sphinx"]["local_extensions"] = {name: str(ROOT / path) for name, path in local.items()}
     sphinx = config["sphinx"]["config"]
     sphinx["nb_ipywidgets_js"] = vendor.widget_scripts(served)
     sphinx["html_static_path"] = [*sphinx["html_static_path"], str(STATIC)]

@@ -49,6 +49,10 @@ class Repository:
         """The address that opens a chapter in Colab."""
         return f"{COLAB}/{self.path}/blob/{self.branch}/book/{notebook}"
 
+    def page(self, file: str) -> str:
+        """The address at which the repository shows a file of the book."""
+        return f"{self.url}/blob/{self.branch}/book/{file}"
+
 
 def read_repository(root: Path) -> Repository:
     settings = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]

@@ -1,0 +1,105 @@
+"""A Sphinx extension: what the pages lack when the theme has made them.
+
+Each chapter offers its exercise version (tools/exercises.py) under the heading of its exercises,
+and the HTML of the theme and of Sphinx is mended where a screen reader would stumble over it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import exercises
+import links
+import nbformat
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+FOLDER = "_static/exercises"
+OFFER = """\
+<p class="exercise-version">Work in a notebook of your own:
+<a href="{address}" download>this chapter without its solutions</a>, with a cell for each of
+yours.</p>"""
+
+# Where it stumbles, and what stands there instead.
+REPAIRS = [
+    # The arrow that unfolds a part of the contents has no name.
+    (
+        re.compile(r'<summary>(?=<span class="toctree-toggle")'),
+        '<summary aria-label="Pages below">',
+    ),
+    # A name that hides the words that are seen on the button.
+    (re.compile(r'<summary aria-label="Toggle hidden content">'), "<summary>"),
+    (re.compile(r'(search-button-field[^>]*) title="Search" aria-label="Search"'), r"\1"),
+    (re.compile(r'(<i class="theme-switch[^>]*?) +title="[^"]*"'), r"\1"),
+    # A list whose children are no list items.
+    (re.compile(r'<div role="list" class="citation-list">'), '<div class="citation-list">'),
+    # The mark and the title, outside every landmark.
+    (
+        re.compile(r'<div class="sidebar-primary-item">(?=\s*<a class="navbar-brand)'),
+        '<div class="sidebar-primary-item" role="navigation" aria-label="Home">',
+    ),
+    # A head without a word, over a column that needs none.
+    (re.compile(r'<th class="head[^"]*">(?:<p></p>)?</th>'), "<td></td>"),
+]
+# The parameters of a long signature are definitions without terms: a list of plain items.
+PARAMETERS = re.compile(r'<dl>\n((?:<dd><em class="sig-param">.*</dd>\n)+)</dl>')
+PARAMETER = re.compile(r"<dd>(.*)</dd>\n")
+
+
+def mend(html: str) -> str:
+    """A page that a screen reader can read."""
+    for found, better in REPAIRS:
+        html = found.sub(better, html)
+    return PARAMETERS.sub(
+        lambda m: f'<ul class="sig-parameters">\n{PARAMETER.sub(_item, m[1])}</ul>', html
+    )
+
+
+def _item(parameter: re.Match[str]) -> str:
+    return f"<li>{parameter[1]}</li>\n"
+
+
+def offer_exercises(app: Sphinx, document: nodes.document) -> None:
+    """Link the exercise version under the heading "Exercises" of a chapter."""
+    name = app.env.docname
+    path = Path(app.srcdir) / f"{name}.ipynb"
+    if not path.is_file() or not exercises.has_exercises(nbformat.read(path, as_version=4)):
+        return
+    for section in document.findall(nodes.section):
+        if section["ids"][0] == "exercises":
+            up = "../" * name.count("/")
+            link = OFFER.format(address=f"{up}{FOLDER}/{path.name}")
+            section.insert(1, nodes.raw("", link, format="html"))
+
+
+def number_by_chapter(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Figures and exercises of chapter 3 are 3.1, 3.2, …; Sphinx counts through the whole book."""
+    for name, kinds in env.toc_fignumbers.items():
+        chapter = re.match(r"book/(\d+)-", name)
+        for numbered in kinds.values() if chapter else ():
+            for place, label in enumerate(numbered, start=1):
+                numbered[label] = (int(chapter[1]), place)
+    return []
+
+
+def finish(app: Sphinx, problem: Exception | None) -> None:
+    """Write the exercise versions and mend the pages."""
+    if problem or app.builder.name != "html":
+        return
+    chapters: Sequence[Path] = sorted((Path(app.srcdir) / "book").glob("*.ipynb"))
+    repository = links.read_repository(links.ROOT)
+    exercises.write_all(list(chapters), Path(app.outdir) / FOLDER, repository)
+    for page in Path(app.outdir).rglob("*.html"):
+        html = page.read_text(encoding="utf-8")
+        page.write_text(mend(html), encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("doctree-read", offer_exercises)
+    app.connect("env-get-updated", number_by_chapter, priority=900)  # after Sphinx has counted
+    app.connect("build-finished", finish)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
