@@ -123,10 +123,11 @@ def result(plan: TablePlan, done: Sequence[TableRow], scorer: Scorer) -> dict[st
     """The table of the runs that are complete.
 
     Returns:
-        ``{"settings", "runs": [{"row", "seed", "steps", "minutes", "validation"}], "costs": {row:
-        {"parameters", "megaflop"}}, "tables": {size: {"rows", "differences"}}}``. A row with
-        several seeds has the mean of their scores on each pair, and lists their own means under
-        "seeds"; its interval is that of the pairs alone.
+        what the result file holds. A row with several seeds has the mean of their scores on each
+        pair, and lists their own means under "seeds"; its interval is that of the pairs alone.
+
+        ``{"settings", "runs": [{"row", "seed", "minutes", "validation"}], "costs": {row:
+        {"parameters", "megaflop"}}, "tables": {size: {"rows", "differences"}}}``
     """
     tables = {}
     for size in plan.sizes:
