@@ -237,12 +237,9 @@ def test_files_and_their_list_agree(tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime")
     save_generator(GMCNN(GeneratorConfig(width=2, initialisation="he")), tmp_path / "w.safetensors")
     tiny = models.Model(str(tmp_path / "w.safetensors"), 32, "tiny")
-    picture = replace(models.SHOWN_FIRST, model=tiny.name)
-    monkeypatch.setattr(models, "MODELS", (tiny,))
-    monkeypatch.setattr(models, "PICTURES", (picture,))
-    monkeypatch.setattr(models, "SHOWN_FIRST", picture)
+    picture = replace(models.PICTURES[0], model=tiny.name)
     folder = tmp_path / "static" / "fill"
-    models.write(folder, served=True)
+    models.write(folder, True, [tiny], [picture])
     manifest = models.read(folder)
     (entry,) = manifest["models"]
     data = (folder / "models" / "w-32.onnx").read_bytes()
@@ -259,7 +256,7 @@ def test_files_and_their_list_agree(tmp_path, monkeypatch):
         raise AssertionError("nothing has changed")
 
     monkeypatch.setattr(models.export, "export_onnx", never)
-    models.write(folder, served=True)
+    models.write(folder, True, [tiny], [picture])
     save_generator(GMCNN(GeneratorConfig(width=4, initialisation="he")), tiny.weights)
     with pytest.raises(AssertionError, match="nothing has changed"):
-        models.write(folder, served=True)
+        models.write(folder, True, [tiny], [picture])

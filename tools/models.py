@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,17 +109,17 @@ def brush(size: float, *points: tuple[float, float]) -> Stroke:
 PICTURES = (
     Picture(
         "face-1",
-        "rendered face, black hair",
+        "rendered face, curly hair",
         "faces-64",
-        (brush(26, (44, 22), (64, 15), (88, 22)),),
-        face=35,
+        (brush(20, (40, 20), (96, 50)),),
+        face=27,
     ),
     Picture(
         "face-2",
-        "rendered face, curly hair",
+        "rendered face, black hair",
         "faces-64",
-        (brush(22, (70, 16), (98, 28), (106, 62)),),
-        face=22,
+        (brush(26, (44, 22), (64, 15), (88, 22)),),
+        face=33,
     ),
     Picture(
         "face-3", "rendered face, glasses", "faces-64", (brush(20, (40, 60), (92, 60)),), face=9
@@ -152,30 +153,38 @@ PICTURES = (
         crop=(60, 120, 300, 400),
     ),
 )
-SHOWN_FIRST = PICTURES[0]
 
 
-def write(folder: Path, served: bool) -> None:
+def write(
+    folder: Path,
+    served: bool,
+    networks: Sequence[Model] = MODELS,
+    pictures: Sequence[Picture] = PICTURES,
+) -> None:
     """Fill `folder`, static files' "fill", with networks, pictures, the painter and manifest.json.
 
     Args:
         folder: files of an earlier call that still hold are kept.
         served: whether ONNX Runtime Web comes from the book itself.
+        networks: the first is offered first for a reader's own picture.
+        pictures: the first is shown first, filled already.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("painter.mjs", "painter.css"):
         shutil.copy(WIDGETS / name, folder)
     known = {entry["name"]: entry for entry in read(folder)["models"]}
-    models = [write_model(model, folder, known.get(model.name)) for model in MODELS]
-    pictures = [write_picture(picture, folder) for picture in PICTURES]
-    write_image(folder / "pictures" / "filled-first.png", filled_first(folder))
+    entries = [write_model(model, folder, known.get(model.name)) for model in networks]
+    shown = [write_picture(picture, folder) for picture in pictures]
+    first = pictures[0]
+    model = next(model for model in networks if model.name == first.model)
+    write_image(folder / "pictures" / "filled-first.png", filled(folder, first, model))
     manifest = {
         "runtime": vendor.runtime(served),
-        "models": models,
-        "pictures": pictures,
+        "models": entries,
+        "pictures": shown,
         "first": {
-            "picture": SHOWN_FIRST.name,
-            "model": SHOWN_FIRST.model,
+            "picture": first.name,
+            "model": first.model,
             "file": "pictures/filled-first.png",
         },
     }
@@ -254,11 +263,10 @@ def write_picture(picture: Picture, folder: Path) -> dict[str, Any]:
     }
 
 
-def filled_first(folder: Path) -> np.ndarray:
-    """The fill that a page shows before anything is painted."""
+def filled(folder: Path, picture: Picture, model: Model) -> np.ndarray:
+    """A picture's own hole filled as the page would do it."""
     import onnxruntime
 
-    model = next(model for model in MODELS if model.name == SHOWN_FIRST.model)
     session = onnxruntime.InferenceSession(
         folder / "models" / f"{model.name}.onnx", providers=["CPUExecutionProvider"]
     )
@@ -267,7 +275,7 @@ def filled_first(folder: Path) -> np.ndarray:
         given = {"image": image[None], "mask": mask[None].astype(np.uint8)}
         return session.run(None, given)[0][0]
 
-    return fill_reference.fill(SHOWN_FIRST.pixels(), SHOWN_FIRST.mask(), model.size, network)
+    return fill_reference.fill(picture.pixels(), picture.mask(), model.size, network)
 
 
 def main() -> None:
