@@ -217,8 +217,9 @@ def test_strokes_are_the_painter_s_and_depth_is_the_distance_to_what_is_known(tm
 
     distance = ndimage.distance_transform_cdt(mask, metric="chessboard")
     places = [(x, y) for y in range(0, 256, 9) for x in range(0, 256, 9)]
-    expression = "places.map(([x, y]) => m.depth(m.maskOf(m.HOLES.strokes), x, y))"
-    found = run(tmp_path, "confidence.mjs", expression, places=places)
+    expression = "places.map(([x, y]) => m.depth(mask, x, y))"
+    given = {"places": places, "mask": mask.flatten().tolist()}
+    found = run(tmp_path, "confidence.mjs", expression, **given)
     wanted = [int(distance[y, x]) - 1 if mask[y, x] else None for x, y in places]
     assert found == wanted
     everything = "m.depth(m.maskOf({ corners: [0, 0, 256, 256] }), 9, 9)"
@@ -471,7 +472,7 @@ def test_id_mrf_by_mouse_and_by_keyboard(visit):
         page, "Who asks", "each target patch"
     )
     assert "ID-MRF Fill patches matched 62 of 196" in pick(page, "Near means", "large share R̄S")
-    assert "Soft count K 7.5" in said(page)
+    assert "Loss 3.26 = log N / K, with K = 7.5" in said(page)
     assert "Fill patch in row 1, column 1." in point(page, 0.01, 0.09)
     assert "Target patch in row 14, column 14." in point(page, 0.99, 0.92)
     point(page, 0.46, 0.09)
@@ -562,3 +563,37 @@ def test_a_page_without_one_loads_nothing_and_a_missing_file_is_said(visit):
     page = visit(hosts=HOST.format("unheard-of"))
     page.get_by_text("The figure could not be loaded").wait_for()
     assert page.get_by_text("Words instead").count() == 1
+
+
+@needs_chromium
+@pytest.mark.parametrize(
+    ("chapter", "name"),
+    [
+        ("06-confidence", "confidence"),
+        ("08-id-mrf", "id-mrf"),
+        ("10-checkerboards", "checkerboard"),
+    ],
+)
+def test_in_the_built_book(browser, chapter, name):
+    html = BOOK.parent / "_build" / "html"
+    built = html / "book" / f"{chapter}.html"
+    host = f'data-explorable="{name}"'
+    if not built.is_file() or host not in built.read_text(encoding="utf-8"):
+        pytest.skip("no built page with this explorable: run make html")
+    page = browser.new_page(color_scheme="dark", viewport={"width": 1200, "height": 900})
+    asked: list[str] = []
+    with served(html) as address:
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{address}book/{chapter}.html")
+        page.locator(f"[{host}]").scroll_into_view_if_needed()
+        page.locator(f"[{host}] dd").first.wait_for()
+        assert page.locator(f"[{host}] figcaption").is_visible()
+        own = [url for url in asked if "/explorables/" in url]
+    assert {url.rsplit("/", 1)[-1].partition("?")[0] for url in own} >= {
+        "explorables.mjs",
+        "explorables.css",
+        "figure.mjs",
+        f"{name}.mjs",
+    }
+    assert all(url.startswith(address) for url in own)
+    page.close()

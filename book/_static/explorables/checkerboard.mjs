@@ -6,9 +6,9 @@
 
 import { INK, choice, clamp, css, eachFrame, either, element, frame, inkOn, movable, position, signed, slider, svg, tell } from "./figure.mjs";
 
-export const LARGEST_KERNEL = 6;
-export const LARGEST_STRIDE = 4;
-export const SHOWN = 12; // output pixels on a side: whole periods of every stride
+const LARGEST_KERNEL = 6;
+const LARGEST_STRIDE = 4;
+const SHOWN = 12; // output pixels on a side: whole periods of every stride
 
 // The taps that meet at output pixel n. A transposed convolution lays its kernel down at every
 // s-th pixel; after resizing by nearest neighbours a kernel lies at every pixel.

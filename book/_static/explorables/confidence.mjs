@@ -5,8 +5,8 @@
 
 import { BLUE, INK, ORANGE, FAINT, choice, clamp, css, eachFrame, element, frame, heat, movable, position, slider, svg, tell } from "./figure.mjs";
 
-export const SIDE = 256;
-export const SIZE = 65; // taps along each side of the kernel
+const SIDE = 256;
+const SIZE = 65; // taps along each side of the kernel
 const REACH = (SIZE - 1) / 2;
 const RELEASED_SIGMA = 1 / 40;
 const RELEASED_ITERATIONS = 7;
@@ -42,7 +42,7 @@ function mirror(at) {
 }
 
 // The box around the missing pixels, [left, top, right, bottom] with the last two outside it.
-export function bounds(mask) {
+function bounds(mask) {
   let [left, top, right, bottom] = [SIDE, SIDE, 0, 0];
   mask.forEach((missing, at) => {
     if (!missing) return;
@@ -311,12 +311,12 @@ function profile(mask, steps, released, [x, y]) {
     const height = (PLOT - 8) / 32;
     return svg("rect", { x: 0, y: 8 + k * height, width: 6, height: height + 0.3, fill: css(heat(1 - (k + 0.5) / 32)) });
   });
+  const labels = [svg("text", { x: SIDE, y: PLOT + 11, "font-size": 9, "text-anchor": "end", class: "explorable-tick" }, "weight along the pointer’s row")];
   for (const value of [0, 0.5, 1]) {
     const at = 8 + (1 - value) * (PLOT - 8);
     nodes.push(svg("line", { x1: 0, x2: SIDE, y1: at, y2: at, stroke: FAINT, "stroke-width": 0.8 }));
-    nodes.push(svg("text", { x: 9, y: at - 2, "font-size": 8, class: "explorable-tick" }, value === 0.5 ? "½" : String(value)));
+    labels.push(svg("text", { x: 9, y: at - 2, "font-size": 8, class: "explorable-tick" }, value === 0.5 ? "½" : String(value)));
   }
-  nodes.push(svg("text", { x: SIDE, y: PLOT + 11, "font-size": 9, "text-anchor": "end", class: "explorable-tick" }, "weight along the pointer’s row"));
   nodes.push(svg("line", { x1: x + 0.5, x2: x + 0.5, y1: 0, y2: PLOT, stroke: ORANGE, "stroke-width": 1 }));
   steps.forEach((weight, i) => {
     const last = i === steps.length - 1;
@@ -325,7 +325,7 @@ function profile(mask, steps, released, [x, y]) {
   nodes.push(...curves(mask, released, y, { stroke: ORANGE, "stroke-width": 1.5, "stroke-dasharray": "4 2" }));
   const here = mask[y * SIDE + x] ? steps.at(-1)[y * SIDE + x] : null;
   if (here !== null) nodes.push(svg("circle", { cx: x + 0.5, cy: 8 + (1 - here) * (PLOT - 8), r: 3, fill: BLUE, stroke: "#ffffff" }));
-  return nodes;
+  return [...nodes, ...labels];
 }
 
 function tapPlot(kernel) {

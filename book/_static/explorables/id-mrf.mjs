@@ -6,8 +6,8 @@
 
 import { BLUE, FAINT, INK, ORANGE, choice, clamp, css, eachFrame, frame, heat, movable, position, svg, tell } from "./figure.mjs";
 
-export const BANDWIDTH = 0.5;
-export const EPSILON = 1e-5;
+const BANDWIDTH = 0.5;
+const EPSILON = 1e-5;
 
 // The committed example: {side, count, cosine, fill, target}.
 export async function load(address = new URL("forehead.json", import.meta.url)) {
@@ -54,7 +54,7 @@ function entry(matrix, count, fillAsks, asker, other) {
 }
 
 // The four rules by who asks and how nearness is measured: their names and losses.
-export const RULES = {
+const RULES = {
   fill: { distance: "nearest neighbour", share: "relative neighbour" },
   target: { distance: "completeness", share: "ID-MRF" },
 };
@@ -243,12 +243,12 @@ function describe(readout, { side, count }, rule, matrix, state) {
     const sum = near === "share" && here.length ? `, with shares that sum to ${total.toFixed(3)}` : "";
     words = `Patches of the ${asking} that have it as their match: ${here.length}${sum}.`;
   }
+  const soft = rule.name === "ID-MRF" ? ` = log N / K, with K = ${(count * Math.exp(-rule.loss)).toFixed(1)}` : "";
   const rows = [
     ["Rule", rule.name],
     [`${NAMES[asked]} patches matched`, `${votes.filter((n) => n > 0).length} of ${count}`],
     ["The most popular one", `${Math.max(...votes)} times`],
-    ["Loss", rule.loss.toFixed(2)],
+    ["Loss", rule.loss.toFixed(2) + soft],
   ];
-  if (rule.name === "ID-MRF") rows.push(["Soft count K", (count * Math.exp(-rule.loss)).toFixed(1)]);
   tell(readout, rows, `${name}. ${words}`);
 }
