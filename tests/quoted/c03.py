@@ -10,7 +10,9 @@ FACTS: dict[str, str] = {
 
 
 def quotes() -> list[str]:
-    rows = {row["method"]: row["psnr"]["mean"] for row in results("table1-256")["rows"]}
+    table = results("table1-256")["rows"]
+    assert {row["pairs"] for row in table} == {200}
+    rows = {row["method"]: row["psnr"]["mean"] for row in table}
     telea = f"{rows['telea']:.2f}"
     assert rows["telea"] > 23.65 and "29.67 23.65 the last" in printed("03")
     return [

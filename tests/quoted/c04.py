@@ -5,39 +5,38 @@ from quoted import results
 FACTS: dict[str, str] = {}
 
 PAPER = 12_561_891  # parameters
+LARGE, MIDDLE, SMALL, TOGETHER = "7×7 alone", "5×5 alone", "3×3 alone", "three columns"
 
 
 def quotes() -> list[str]:
     study = results("columns")
     rows = {row["method"]: row for row in study["rows"]}
-    telea = next(row for row in study["baselines"] if row["method"] == "telea")
+    (telea,) = (row for row in study["baselines"] if row["method"] == "telea")
+
     psnr = {name: row["psnr"]["mean"] for name, row in rows.items()}
-    edge, deep = (
-        {name: row["error_by_depth"][place] for name, row in rows.items()} for place in (0, -1)
-    )
     assert min(psnr.values()) > telea["psnr"] + 1.5
-    behind = max(psnr.values()) - psnr["3×3 alone"]
+    assert max(psnr.values()) == psnr[MIDDLE]
+    behind = psnr[MIDDLE] - psnr[SMALL]
+    gain = {name: rows[name]["three_columns_gain_db"] for name in (LARGE, MIDDLE, SMALL)}
+    assert gain[SMALL]["low"] > 0
+    assert all(gain[name]["low"] < 0 < gain[name]["high"] for name in (LARGE, MIDDLE))
+    assert abs(gain[MIDDLE]["mean"]) < 0.01
     for size in ("parameters", "megaflop"):
-        assert max(rows, key=lambda name: rows[name][size]) == "3×3 alone"
-    gains = {name: row["three_columns_gain_db"] for name, row in rows.items() if "alone" in name}
-    assert gains["3×3 alone"]["low"] > 0
-    assert all(gains[f"{k}×{k} alone"]["low"] < 0 < gains[f"{k}×{k} alone"]["high"] for k in (5, 7))
-    assert abs(gains["5×5 alone"]["mean"]) < 0.01 and max(psnr, key=lambda n: psnr[n]) == (
-        "5×5 alone"
-    )
+        assert rows[SMALL][size] == max(row[size] for row in rows.values())
+    assert min(scale for row in rows.values() for scale in row["quietest_column"]) > 0.5
 
-    small, large = "3×3 alone", "7×7 alone"
-    others = [name for name in rows if name != small]
-    assert edge[small]["high"] < min(edge[name]["low"] for name in others)
-    assert edge[large]["low"] > max(edge[name]["high"] for name in rows if name != large)
-    assert deep[small]["low"] > max(deep[name]["high"] for name in others)
-    assert edge[small]["from"] == 1 and edge[small]["to"] == 2
+    edge = {name: row["error_by_depth"][0] for name, row in rows.items()}
+    deep = {name: row["error_by_depth"][-1] for name, row in rows.items()}
+    assert (edge[SMALL]["from"], edge[SMALL]["to"]) == (1, 2)
+    assert edge[SMALL]["high"] < min(edge[name]["low"] for name in rows if name != SMALL)
+    assert edge[LARGE]["low"] > max(edge[name]["high"] for name in rows if name != LARGE)
+    assert deep[SMALL]["low"] > max(deep[name]["high"] for name in rows if name != SMALL)
     assert telea["depth 1"] < min(place["mean"] for place in edge.values())
-    assert min(min(row["quietest_column"]) for row in rows.values()) > 0.5
+    for name, near, far in ((SMALL, -0.9, 1.6), (LARGE, 0.5, 0.0)):  # the figure's description
+        assert round(edge[name]["mean"] - edge[TOGETHER]["mean"], 1) == near
+        assert round(deep[name]["mean"] - deep[TOGETHER]["mean"], 1) == far
 
-    small_model = rows["three columns"]["parameters"]
-    steps = study["environment"]["steps"]
-    assert round(PAPER / small_model) == 50
+    assert round(PAPER / rows[TOGETHER]["parameters"]) == 50
     return [
         f"All four are far ahead of Telea's method here, and within {behind:.1f} dB of each other",
         f"The 3×3 column is behind by those {behind:.1f} dB",
@@ -47,6 +46,7 @@ def quotes() -> list[str]:
         "and the 7×7 column the worst",
         "deep inside the 3×3 column is the worst by far. In both places the intervals are apart",
         "within two pixels of the edge none of the four is as good as Telea's method",
-        f"a fiftieth of the paper's parameters and was trained for {steps} steps",
+        "a fiftieth of the paper's parameters and was trained for "
+        f"{study['environment']['steps']} steps",
         "Three columns come within a hundredth of a decibel of the best single column, 5×5",
     ]
