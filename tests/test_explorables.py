@@ -234,7 +234,11 @@ def test_a_hole_is_moved_and_resized_within_the_picture(tmp_path):
     assert run(tmp_path, "confidence.mjs", larger) == [0, 56, 72, 200]
     least = "m.reshaped({ corners: [10, 10, 18, 90] }, 0, 0, -16).corners"
     assert run(tmp_path, "confidence.mjs", least) == [10, 10, 18, 90]
-    assert run(tmp_path, "confidence.mjs", "m.reshaped(m.HOLES.strokes, 0, 0, -90).width") == 4
+    narrow = run(tmp_path, "confidence.mjs", "m.reshaped(m.HOLES.strokes, 100, 0, -90)")
+    strokes = run(tmp_path, "confidence.mjs", "m.HOLES.strokes.lines.flat()")
+    assert narrow["width"] == 4
+    shift = np.concatenate(narrow["lines"]) - strokes
+    assert (shift == [50, 0]).all()  # as far as the picture reaches, and in shape
 
 
 # --- chapter 8 -----------------------------------------------------------------------------------
@@ -437,8 +441,11 @@ def test_confidence_by_mouse_and_by_keyboard(visit):
     assert "is known, and has no weight" in point(page, 0.05, 0.05)
     page.locator("[role=application]").focus()
     square = said(page)
-    page.keyboard.press("]")
-    assert said(page) != square
+    for larger, smaller in ("+-", "]["):
+        page.keyboard.press(larger)
+        assert said(page) != square
+        page.keyboard.press(smaller)
+        assert said(page) == square
     for _ in range(9):
         page.keyboard.press("Shift+ArrowLeft")
         page.keyboard.press("Shift+ArrowUp")

@@ -78,10 +78,10 @@ function places(kernel, stride, resized) {
   return { lanes, sum, plane, rows: Math.floor((HEIGHT - plane) / CELL) };
 }
 
-// A few digits, with a real minus sign.
+// A few digits, with a real minus sign, and none before what rounds to zero.
 function short(value, digits = 1) {
   const text = Number.isInteger(value) ? String(value) : value.toFixed(digits);
-  return text.replace("-", "−");
+  return text.replace("-", Number(text) ? "−" : "");
 }
 
 // All products of a count across and a count down, each once.
@@ -181,7 +181,8 @@ function ring(x, y, width, height) {
 // The input: one square for each pixel, above the first place that its copy of the kernel reaches;
 // or, resized, as wide as the pixels that repeat it.
 function inputRow(stride, resized, at) {
-  const nodes = [heading(resized ? `input, each pixel repeated ${stride} ${stride > 1 ? "times" : "time"}` : "input, one pixel in each stride", INPUT)];
+  const repeated = stride > 1 ? `input, each pixel repeated ${stride} times` : "input";
+  const nodes = [heading(resized ? repeated : "input, one pixel in each stride", INPUT)];
   for (let n = 0; n < SHOWN; n += stride) {
     const colour = signed(0.25);
     nodes.push(cell(n * CELL, INPUT, resized ? stride * CELL : CELL, 20, colour));

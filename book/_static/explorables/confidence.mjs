@@ -115,8 +115,13 @@ export const HOLES = {
 // A hole moved and made larger or smaller, kept within the picture.
 export function reshaped(hole, dx, dy, growth) {
   if (hole.lines) {
-    const moved = hole.lines.map((line) => line.map(([x, y]) => [clamp(x + dx, 0, SIDE), clamp(y + dy, 0, SIDE)]));
-    return { lines: moved, width: clamp(hole.width + growth, 4, 96) };
+    const within = (shift, axis) => {
+      const places = hole.lines.flat().map((point) => point[axis]);
+      return clamp(shift, -Math.min(...places), SIDE - Math.max(...places));
+    };
+    const [right, down] = [within(dx, 0), within(dy, 1)];
+    const lines = hole.lines.map((line) => line.map(([x, y]) => [x + right, y + down]));
+    return { lines, width: clamp(hole.width + growth, 4, 96) };
   }
   let [left, top, right, bottom] = hole.corners;
   const step = [clamp(dx, -left, SIDE - right), clamp(dy, -top, SIDE - bottom)];
@@ -153,7 +158,10 @@ const HOLE_NAMES = { square: "square", strokes: "strokes", border: "at the borde
 const SCALES = [5, 10, 20, 40, 80, 320];
 const ITERATIONS = Array.from({ length: 16 }, (_, k) => k + 1);
 const KNOWN = [226, 224, 217];
-const STEP = 4; // pixels that an arrow key moves the pointer; the hole moves and grows by twice that
+const STEP = 4; // pixels that an arrow key moves the pointer
+const HOLE_STEP = 8; // and the hole
+const GROWTH = { "]": 16, "+": 16, "[": -16, "-": -16 }; // of width and height, for a key
+const SHADES = Array.from({ length: 256 }, (_, k) => heat(k / 255));
 const PLOT = 104; // height of the plot, in the picture's pixels
 const SMALLEST_DRAG = 4;
 
@@ -167,7 +175,7 @@ export function mount(host) {
       "pale lines are earlier iterations, and the dashed one is the released kernel after seven.",
   });
   parts.note.textContent =
-    "Drag on the map to make another hole. By keyboard: arrows move the pointer, with Shift the hole; [\u00a0and\u00a0] make the hole smaller or larger.";
+    "Drag on the map to make another hole. By keyboard: arrows move the pointer, with Shift the hole; −\u00a0and\u00a0+ make the hole smaller or larger.";
 
   // What is known of a hole is kept as long as it is the same: masks, and maps of each iteration.
   let mask, released, steps, rest;
@@ -221,19 +229,19 @@ export function mount(host) {
 
   movable(
     over,
-    "Map of the weights; arrow keys move the pointer, with Shift the hole; brackets change its size",
+    "Map of the weights; arrow keys move the pointer, with Shift the hole; minus and plus change its size",
     (dx, dy, event) => {
       if (event.shiftKey) {
         holes.value = null;
-        setHole(reshaped(state.hole, 2 * STEP * dx, 2 * STEP * dy, 0));
+        setHole(reshaped(state.hole, HOLE_STEP * dx, HOLE_STEP * dy, 0));
       } else {
         moveTo(state.at[0] + STEP * dx, state.at[1] + STEP * dy);
       }
     },
     ({ key }) => {
-      if (key !== "[" && key !== "]") return false;
+      if (!(key in GROWTH)) return false;
       holes.value = null;
-      setHole(reshaped(state.hole, 0, 0, key === "]" ? 4 * STEP : -4 * STEP));
+      setHole(reshaped(state.hole, 0, 0, GROWTH[key]));
       return true;
     },
   );
@@ -261,10 +269,12 @@ export function mount(host) {
   });
   for (const end of ["pointerup", "pointercancel"]) over.addEventListener(end, () => (start = null));
 
+  let painted = null;
   const redraw = eachFrame(() => {
     compute();
     const weight = steps[state.iterations - 1];
-    paint(canvas, mask, weight);
+    if (weight !== painted) paint(canvas, mask, weight);
+    painted = weight;
     over.replaceChildren(...overlay(mask, state.at));
     plot.replaceChildren(...profile(mask, steps.slice(0, state.iterations), released, state.at));
     kernelPlot.replaceChildren(...tapPlot(taps(state.kernel, state.scale)));
@@ -277,7 +287,7 @@ function paint(canvas, mask, weight) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(SIDE, SIDE);
   mask.forEach((missing, at) => {
-    image.data.set(missing ? heat(weight[at]) : KNOWN, 4 * at);
+    image.data.set(missing ? SHADES[Math.round(255 * weight[at])] : KNOWN, 4 * at);
     image.data[4 * at + 3] = 255;
   });
   context.putImageData(image, 0, 0);
@@ -285,11 +295,11 @@ function paint(canvas, mask, weight) {
 
 function overlay(mask, [x, y]) {
   const window = { x: x - REACH, y: y - REACH, width: SIZE, height: SIZE };
-  const dark = mask[y * SIDE + x] ? "#ffffff" : INK;
+  const ink = mask[y * SIDE + x] ? "#ffffff" : INK;
   return [
     svg("rect", { ...window, fill: "none", stroke: "#ffffff", "stroke-width": 2.4, opacity: 0.7 }),
     svg("rect", { ...window, fill: "none", stroke: INK, "stroke-width": 1.1, "stroke-dasharray": "4 3" }),
-    svg("line", { x1: 0, x2: SIDE, y1: y + 0.5, y2: y + 0.5, stroke: dark, "stroke-width": 0.8, opacity: 0.55 }),
+    svg("line", { x1: 0, x2: SIDE, y1: y + 0.5, y2: y + 0.5, stroke: ink, "stroke-width": 0.8, opacity: 0.55 }),
     svg("circle", { cx: x + 0.5, cy: y + 0.5, r: 3.4, fill: ORANGE, stroke: "#ffffff", "stroke-width": 1.2 }),
   ];
 }

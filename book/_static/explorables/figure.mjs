@@ -82,7 +82,7 @@ export function frame(host, { title, caption }) {
 
 let names = 0;
 
-// One of several: {node, row, get value, set value}; other things may join the options in `row`.
+// One of several: {node, row, set value}; other things may join the options in `row`.
 // `options` maps values to labels.
 export function choice(label, options, value, onChange) {
   const name = `explorable-choice-${names++}`;
@@ -95,16 +95,13 @@ export function choice(label, options, value, onChange) {
   return {
     node,
     row,
-    get value() {
-      return inputs.find((input) => input.checked)?.value;
-    },
     set value(option) {
       for (const input of inputs) input.checked = input.value === option;
     },
   };
 }
 
-// A slider over a list of values: {node, input, get value}.
+// A slider over a list of values: {node, input}.
 export function slider(label, values, value, onInput) {
   const shown = element("span", { className: "explorable-value" });
   shown.setAttribute("aria-hidden", "true"); // the slider itself says it
@@ -120,13 +117,7 @@ export function slider(label, values, value, onInput) {
     onInput(values[input.value]);
   };
   const words = element("span", { className: "explorable-label" }, element("span", { textContent: label }), shown);
-  return {
-    node: element("label", { className: "explorable-slider" }, words, input),
-    input,
-    get value() {
-      return values[input.value];
-    },
-  };
+  return { node: element("label", { className: "explorable-slider" }, words, input), input };
 }
 
 // Where a pointer is in a drawing whose own units are `width` × `height`.
@@ -182,6 +173,6 @@ export function tell(readout, rows, sentence) {
 }
 
 // "1, 2 or 4"
-export function either(words, joint = "or") {
-  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} ${joint} ${words.at(-1)}`;
+export function either(words) {
+  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
 }
