@@ -139,11 +139,12 @@ export function mount(host, data) {
   const away = (at) => Math.hypot((at % side) - side / 2, Math.floor(at / side) - side / 2);
   state.at = Array.from(first.keys()).filter((v) => first[v] === popular).reduce((a, b) => (away(b) < away(a) ? b : a));
 
-  const still = panels(data);
+  const live = svg("g"); // over the pictures, which stay
+  picture.append(...panels(data), live);
   const redraw = eachFrame(() => {
     const rule = judge(data, share, state.who, state.near);
     const matrix = state.near === "share" ? share : data.cosine;
-    picture.replaceChildren(...still, ...comparison(data, matrix, state), ...received(data, rule, state.who), ...lines(data, rule, state));
+    live.replaceChildren(...comparison(data, matrix, state), ...received(data, rule, state.who), ...lines(data, rule, state));
     describe(parts.readout, data, rule, matrix, state);
   });
   redraw();
