@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 import vendor
-from test_browser import CHROMIUM, HTML, served
+from browsing import chromium, needs_chromium, served
+
+HTML = Path(__file__).resolve().parent.parent / "_build" / "html"
 
 AXE = vendor.Script(
     vendor.Package(
@@ -36,7 +38,7 @@ PAGES = [
 ]
 
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+    needs_chromium,
     pytest.mark.skipif(not PAGES, reason="there are no pages: run make html"),
 ]
 
@@ -58,15 +60,12 @@ def axe() -> str:
 @pytest.fixture(scope="module")
 def page(axe: str) -> Iterator[Any]:
     """A page of Chromium with axe-core in everything that it opens."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as session:
-        # As root, which containers are, Chromium refuses its sandbox.
-        browser = session.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as browser:
         # Without transitions, half-way through which no colour is the one that is meant.
         context = browser.new_context(reduced_motion="reduce")
         context.add_init_script(axe)
         yield context.new_page()
-        browser.close()
+        context.close()
 
 
 @pytest.fixture(scope="module")
