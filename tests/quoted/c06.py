@@ -39,8 +39,7 @@ def quotes() -> list[str]:
     outlier = min(runs["none"])
     assert arms["none"]["curves"]["psnr"]["runs"][1][-2] > outlier == runs["none"][1]  # it fell
     others = [abs(a - b) for a, b in zip(runs["none"], runs["gaussian"], strict=True)]
-    within = sorted(others)[1]
-    assert within < 0.08 and others[1] > 0.5
+    assert max(others[0], others[2]) < 0.08 < others[1]
     for k in range(len(arms["none"]["curves"]["psnr"]["mean"])):  # the intervals overlap
         bands = [arm["curves"]["psnr"] for arm in arms.values()]
         assert max(band["low"][k] for band in bands) < min(band["high"][k] for band in bands)
@@ -68,6 +67,8 @@ def quotes() -> list[str]:
 
     brackets = [f"[{gap['low']:.2f}, +{gap['high']:.2f}]" for gap in alike]
     return [
+        "All three intervals of the differences contain zero",
+        "the mean difference is a hundredth of a decibel or less",
         f"For `none` it is {none['mean']:.2f} dB",
         f"which fell to {outlier:.2f} dB at the last measurement",
         "in the other two seeds `none` and `gaussian` are within 0.08 dB",
