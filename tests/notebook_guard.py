@@ -16,6 +16,7 @@ from typing import Any
 import nbformat
 from execute import COLOUR, KERNELSPEC, LANGUAGE_INFO, WIDGET_VIEW, WIDGETS
 from IPython.core.inputtransformer2 import TransformerManager
+from pages import TIME
 
 # How often a chapter may use each tag; no other tag is allowed.
 TAG_BUDGET = {
@@ -34,6 +35,12 @@ SHOWING_CALL = re.compile(r"show\w*|explore")
 AT_A_GLANCE = ("You will learn", "Prerequisites", "Time", "Hardware")
 LAST_SECTIONS = ["Exercises", "Summary", "What next", "References"]
 MACHINE_PATH = re.compile(r"/(?:root|home|Users|work|tmp)/")
+BARE = re.compile(r"!\[\s*\]\(([^)\s]+)")  # a picture in the text that says nothing
+PICTURE_BLOCK = re.compile(r"^`{3,}\{(?:figure|image)\} (\S+)\n((?:.*\n)*?)`{3,}", re.MULTILINE)
+LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)")
+CODE_BLOCK = re.compile(r"^(`{3,})\w*\n.*?^\1", re.MULTILINE | re.DOTALL)
+REFERENCE = re.compile(r"\{(?:numref|eq|ref|prf:ref)\}`(?:[^`<]*<)?([^`>]+)>?`")
+LABEL = re.compile(r"^:(?:label|name): (\S+)|^\$\$ \(([^)]+)\)|^\(([^)]+)\)=", re.MULTILINE)
 MAX_BYTES = 1_500_000
 MAX_CODE_COLUMNS = 88
 MAX_OUTPUT_COLUMNS = 100
@@ -49,8 +56,14 @@ if importlib\.util\.find_spec\("labkit"\) is None:  # on Colab: fetch the book a
 )
 
 
-def complaints(notebook: Any, name: str, references: str) -> list[str]:
-    """Everything wrong with one chapter; `name` is its file's stem, `references` the .bib text."""
+def complaints(notebook: Any, name: str, references: str, book: Path) -> list[str]:
+    """Everything wrong with one chapter.
+
+    Args:
+        name: of its file, without the suffix.
+        references: the text of the .bib file.
+        book: the folder that its links start from.
+    """
     rules = [outputs, streams, tags, figures, metadata, layout]
     found = [text for rule in rules for text in rule(notebook)]
     return (
@@ -58,6 +71,7 @@ def complaints(notebook: Any, name: str, references: str) -> list[str]:
         + anatomy(notebook, name)
         + exercises(notebook, name)
         + citations(notebook, references)
+        + internal_links(notebook, book)
     )
 
 
@@ -151,8 +165,13 @@ def tags(notebook: Any) -> list[str]:
     ]
 
 
+def about_figure(cell: Any, part: str, key: str) -> str:
+    """What a cell's metadata say of its figure; empty where they say nothing."""
+    return (cell.metadata.get("mystnb", {}).get(part) or {}).get(key) or ""
+
+
 def figure_name(cell: Any) -> str:
-    return cell.metadata.get("mystnb", {}).get("figure", {}).get("name", "")
+    return about_figure(cell, "figure", "name")
 
 
 def figures(notebook: Any) -> list[str]:
@@ -165,20 +184,19 @@ def figures(notebook: Any) -> list[str]:
         views = [
             out["data"][WIDGET_VIEW] for out in cell.outputs if WIDGET_VIEW in out.get("data", {})
         ]
-        about = cell.metadata.get("mystnb", {})
         if len(pictures) > 1:
             found.append(f"cell {k} makes {len(pictures)} figures; one a cell")
         if pictures:
-            if len(about.get("image", {}).get("alt", "")) < 25:
+            if len(about_figure(cell, "image", "alt")) < 25:
                 found.append(f"cell {k}: the figure's alt text says too little, or is missing")
-            if len(about.get("figure", {}).get("caption", "")) < 15:
+            if len(about_figure(cell, "figure", "caption")) < 15:
                 found.append(f"cell {k}: the figure has no caption")
             name = figure_name(cell)
             if not name.startswith("fig-"):
                 found.append(f"cell {k}: the figure's name is {name!r}, not fig-…")
             elif f"`{name}`" not in prose_text:
                 found.append(f"cell {k}: nothing in the text refers to {name}")
-        elif about.get("figure") and not views:
+        elif cell.metadata.get("mystnb", {}).get("figure") and not views:
             found.append(f"cell {k} has a caption and no figure")
         if views and not previous_has_picture:
             found.append(f"cell {k}: sliders without the same figure standing still before them")
@@ -186,6 +204,10 @@ def figures(notebook: Any) -> list[str]:
         if any(view["model_id"] not in state for view in views):
             found.append(f"cell {k}: the state of its widget is not stored")
         previous_has_picture = bool(pictures)
+    found += [f"the picture {m[1]} in the text has no alt text" for m in BARE.finditer(prose_text)]
+    for block in PICTURE_BLOCK.finditer(prose_text):
+        if not re.search(r"^:alt: \S", block[2], re.MULTILINE):
+            found.append(f"the picture {block[1]} in the text has no alt text")
     return found
 
 
@@ -221,6 +243,8 @@ def anatomy(notebook: Any, name: str) -> list[str]:
     for label in AT_A_GLANCE:
         if not re.search(rf"^\| {label} \| \S.+\|$", opening, re.MULTILINE):
             found.append(f"the table at the top has no row {label!r}")
+    if not TIME.search(opening):
+        found.append("the row 'Time' is not 'N minutes to read, N seconds to run'")
     if len(notebook.cells) < 2 or not is_install(notebook.cells[1]):
         found.append("the second cell is not the one that installs labkit on Colab")
     headings = re.findall(r"^(#+) (.+)$", prose(notebook), re.MULTILINE)
@@ -274,6 +298,37 @@ def citations(notebook: Any, references: str) -> list[str]:
     if cited and "{footbibliography}" not in text:
         found.append("works are cited and no list of references is printed")
     return found
+
+
+def labels(notebook: Any) -> set[str]:
+    """What a reference can name: figures, equations, exercises, and places in the text."""
+    named = {name for _, cell in code_cells(notebook) if (name := figure_name(cell))}
+    return named | {next(filter(None, m.groups())) for m in LABEL.finditer(prose(notebook))}
+
+
+def slug(heading: str) -> str:
+    """The anchor that Sphinx gives a heading."""
+    return re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-")
+
+
+def internal_links(notebook: Any, book: Path) -> list[str]:
+    """Links and references lead to what there is."""
+    text = CODE_BLOCK.sub("", prose(notebook))
+    found = []
+    for file, anchor in LINK.findall(text):
+        target = book / file if file else None
+        if target and not target.is_file():
+            found.append(f"a link to {file}, which does not exist")
+        elif anchor:
+            there = read(target) if file.endswith(".ipynb") else notebook if not target else None
+            headings = re.findall(r"^#+ (.+)$", prose(there), re.MULTILINE) if there else None
+            if headings is not None and anchor not in {*map(slug, headings), *labels(there)}:
+                found.append(f"a link to {file}#{anchor}, where no such heading is")
+    missing = set(REFERENCE.findall(text)) - labels(notebook)
+    if missing:
+        for other in book.glob("*.ipynb"):
+            missing -= labels(read(other))
+    return found + [f"a reference to {label}, which nothing is called" for label in sorted(missing)]
 
 
 def read(path: Path) -> Any:

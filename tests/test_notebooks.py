@@ -33,7 +33,7 @@ OPENING = """# 3. A sample
 |---|---|
 | You will learn | what a chapter is |
 | Prerequisites | none |
-| Time | a minute |
+| Time | 1 minute to read, 5 seconds to run |
 | Hardware | a laptop's CPU |
 """
 INSTALL = """import importlib.util
@@ -122,7 +122,7 @@ def sample(sample_path: Path) -> Any:
 
 
 def complaints(notebook: Any) -> list[str]:
-    return guard.complaints(notebook, "03-sample", REFERENCES)
+    return guard.complaints(notebook, "03-sample", REFERENCES, BOOK)
 
 
 def nbval(path: Path) -> int:
@@ -136,7 +136,7 @@ def nbval(path: Path) -> int:
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
 def test_chapter_keeps_the_rules(path: Path) -> None:
-    found = guard.complaints(guard.read(path), path.stem, REFERENCES)
+    found = guard.complaints(guard.read(path), path.stem, REFERENCES, BOOK)
     assert not found, "\n".join(found)
 
 
@@ -278,6 +278,10 @@ def drop_alt(notebook: Any) -> None:
     notebook.cells[3].metadata["mystnb"]["image"] = {}
 
 
+def empty_the_caption(notebook: Any) -> None:
+    notebook.cells[3].metadata["mystnb"]["figure"]["caption"] = None
+
+
 def drop_caption(notebook: Any) -> None:
     notebook.cells[3].metadata["mystnb"]["figure"]["caption"] = ""
 
@@ -331,6 +335,7 @@ def edit(k: int, old: str, new: str) -> Callable[[Any], None]:
         (promise_an_exception, "shows no error"),
         (drop_alt, "alt text"),
         (drop_caption, "no caption"),
+        (empty_the_caption, "no caption"),
         (drop_figure_name, "not fig-"),
         (never_mention_the_figure, "refers to"),
         (move_the_sliders_away, "standing still"),
@@ -341,6 +346,7 @@ def edit(k: int, old: str, new: str) -> Callable[[Any], None]:
         (edit(0, "03-sample", "04-other"), "badge"),
         (edit(0, "**Does", "Does"), "question"),
         (edit(0, "| Prerequisites | none |\n", ""), "'Prerequisites'"),
+        (edit(0, "5 seconds to run", "soon run"), "'Time' is not"),
         (edit(1, "--quiet", ""), "installs labkit"),
         (edit(-1, "## Summary", "## Recap"), "last sections"),
         (edit(-1, "- Another", "Another"), "fewer than two points"),
@@ -351,6 +357,11 @@ def edit(k: int, old: str, new: str) -> Callable[[Any], None]:
         (edit(-1, "footcite:t", "cite:t"), "cite with footcite"),
         (edit(-1, "{footbibliography}", "{note}"), "no list of references"),
         (edit(-1, "More.", "More.[^1]"), "footnote"),
+        (edit(-1, "More.", "[More](99-nothing.ipynb)."), "99-nothing.ipynb, which"),
+        (edit(-1, "More.", "[More](#nowhere)."), "#nowhere, where"),
+        (edit(-1, "More.", "See {eq}`eq-03-none`."), "eq-03-none, which nothing"),
+        (edit(-1, "More.", "![](_static/logo.svg)"), "logo.svg in the text has no alt"),
+        (edit(-1, "More.", "```{image} _static/logo.svg\n```"), "logo.svg in the text has no alt"),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
