@@ -30,8 +30,9 @@ from labkit.evaluation.statistics import Score
 from labkit.images import atomic_write, write_image
 from labkit.machine import machine
 
-# Measure → its head in a table, and digits after the point.
-_SHOWN = {"psnr": ("PSNR dB", 2), "ssim": ("SSIM", 3), "l1": ("L1 %", 2), "lpips": ("LPIPS", 3)}
+# Measure → its head in a table, and digits after the point; in two tables, for the width of a line.
+_HIGHER_IS_BETTER = {"psnr": ("PSNR dB", 2), "ssim": ("SSIM", 3)}
+_LOWER_IS_BETTER = {"l1": ("L1 %", 2), "lpips": ("LPIPS", 3)}
 
 
 def environment(
@@ -81,37 +82,45 @@ def text_table(
 def tables(
     rows: Sequence[dict[str, object]], differences: Sequence[dict[str, object]] = ()
 ) -> list[list[list[str]]]:
-    """The cells of the tables, heads first: overall, by hole ratio, and differences if any."""
+    """The cells of the tables, heads first: overall, by hole ratio, errors, differences if any."""
     bins = sorted({(b["from"], b["to"], b["pairs"]) for row in rows for b in row["by_hole_ratio"]})
-    measured = [m for m in _SHOWN if any(m in row for row in rows)]
-    heads = [text for m in measured for text in (_SHOWN[m][0], "95 %")]
-    overall = [["method", "pairs", *heads]]
     by_ratio = [
         ["PSNR dB by hole ratio", *(f"{low:.1f}–{high:.1f}" for low, high, _ in bins)],
         ["pairs", *(str(pairs) for _, _, pairs in bins)],
     ]
     for row in rows:
-        cells = [row["method"], str(row["pairs"])]
-        for name in measured:
-            cells += _mean_and_interval(row.get(name), _SHOWN[name][1])
-        overall.append(cells)
         found = {(b["from"], b["to"], b["pairs"]): b["psnr"] for b in row["by_hole_ratio"]}
         by_ratio.append([row["method"], *(f"{found[b]:.2f}" if b in found else "" for b in bins)])
+    overall = _measured(rows, "method", _HIGHER_IS_BETTER)
+    errors = _measured(rows, "lower is better", _LOWER_IS_BETTER)
     if not differences:
-        return [overall, by_ratio]
+        return [overall, by_ratio, errors]
     gains = [["paired difference in PSNR dB", "mean", "95 %"]]
     for row in differences:
         spread = row["psnr"]
         between = f"{spread['low']:+.2f} to {spread['high']:+.2f}"
         gains.append([f"{row['method']} − {row['minus']}", f"{spread['mean']:+.2f}", between])
-    return [overall, by_ratio, gains]
+    return [overall, by_ratio, errors, gains]
 
 
-def _mean_and_interval(spread: dict[str, float] | None, digits: int) -> list[str]:
-    if spread is None:
-        return ["", ""]
-    mean, low, high = (f"{spread[key]:.{digits}f}" for key in ("mean", "low", "high"))
-    return [mean, f"{low}–{high}"]
+def _measured(
+    rows: Sequence[dict[str, object]], corner: str, measures: dict[str, tuple[str, int]]
+) -> list[list[str]]:
+    """A row a method: how many pairs, and of each measure the mean and its interval."""
+    shown = {m: look for m, look in measures.items() if any(m in row for row in rows)}
+    heads = [text for head, _ in shown.values() for text in (head, "95 %")]
+    cells = [[corner, "pairs", *heads]]
+    for row in rows:
+        line = [row["method"], str(row["pairs"])]
+        for measure, (_, digits) in shown.items():
+            spread = row.get(measure)
+            if spread is None:
+                line += ["", ""]
+                continue
+            mean, low, high = (f"{spread[key]:.{digits}f}" for key in ("mean", "low", "high"))
+            line += [mean, f"{low}–{high}"]
+        cells.append(line)
+    return cells
 
 
 def _aligned(cells: list[list[str]]) -> str:
