@@ -166,7 +166,7 @@ def write(
     Args:
         folder: files of an earlier call that still hold are kept.
         served: whether ONNX Runtime Web comes from the book itself.
-        networks: the first is offered first for a reader's own picture.
+        networks: the one for the largest squares is offered first for a reader's own picture.
         pictures: the first is shown first, filled already.
     """
     folder.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ import { Engine } from "./engine.mjs";
 import { element, button, MaskCanvas, mountCompare, mountPainter } from "./painter.mjs";
 import { readPicture, toPng } from "./pictures.mjs";
 
-const DIFFUSION = { name: "diffusion", label: "Diffusion (no network)" };
+const DIFFUSION = { name: "diffusion", label: "Diffusion (no network)", size: 0 };
 const here = (file) => new URL(file, import.meta.url).href;
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
@@ -21,6 +21,12 @@ function chosen(entries, names) {
     if (!found) throw new Error(`manifest.json has no entry "${name}"`);
     return found;
   });
+}
+
+// Throws an Error that says why a hole cannot be filled.
+function checkHole(mask) {
+  if (!mask.includes(1)) throw new Error("There is no hole yet: paint over a part of the picture first.");
+  if (!mask.includes(0)) throw new Error("Everything is missing, so there is nothing to fill from: undo, or erase a part of the hole.");
 }
 
 export async function mountFillPage(block) {
@@ -107,20 +113,26 @@ class FillPage {
   }
 
   async choose(picture) {
+    this.wanted = picture;
     try {
       const response = await fetch(here(picture.file)).catch(() => null);
       if (!response?.ok) throw new Error(`The ${picture.label} could not be fetched. Is the connection up?`);
-      await this.#show(await readPicture(await response.blob(), picture.label), picture);
+      const read = await readPicture(await response.blob(), picture.label);
+      if (this.wanted === picture) await this.#show(read, picture);
     } catch (error) {
       this.#say(error.message);
     }
   }
 
   async chooseOwn(file) {
+    this.wanted = file;
     try {
       this.#say(`Reading ${file.name} …`);
       const read = await readPicture(file, file.name);
-      await this.#show(read, { name: file.name.replace(/\.[^.]*$/, ""), label: file.name, model: this.painter?.method, strokes: [], credit: "yours; it stays on this machine" });
+      if (this.wanted !== file) return;
+      const model = this.models.reduce((a, b) => (b.size > a.size ? b : a), DIFFUSION).name;
+      const name = file.name.replace(/\.[^.]*$/, "");
+      await this.#show(read, { name, label: file.name, model, strokes: [], credit: "yours; it stays on this machine" });
       const size = `${read.width} × ${read.height}`;
       const smaller = read.was ? `Your picture has ${read.was.join(" × ")} pixels. It is shown, filled and saved at ${size}. ` : "";
       this.#say(`${smaller}Paint over what should go.`);
@@ -148,6 +160,7 @@ class FillPage {
     if ([...this.models, DIFFUSION].some(({ name }) => name === picture.model)) this.painter.method = picture.model;
     this.painter.canvas.addEventListener("pointerdown", () => this.#touched());
     this.painter.canvas.addEventListener("keydown", (event) => event.key === " " && this.#touched());
+    this.painted = false; // by the reader
     this.#forget();
     this.#describe();
     await this.#showFirst();
@@ -161,7 +174,7 @@ class FillPage {
     if (!response?.ok) return;
     const blob = await response.blob();
     const { pixels } = await readPicture(blob, "The first fill");
-    if (this.picture !== picture || this.fills.size) return;
+    if (this.picture !== picture || this.painted || this.busy || this.fills.size) return;
     this.#keep(first.model, { pixels, blob });
     this.#say("This hole was filled when the page was made. Paint your own and press Fill.");
   }
@@ -171,7 +184,8 @@ class FillPage {
   }
 
   #say(text) {
-    this.painter?.say(text);
+    if (this.painter) this.painter.say(text);
+    else this.about.textContent = text;
   }
 
   #describe() {
@@ -189,6 +203,7 @@ class FillPage {
   }
 
   #holeChanged() {
+    this.painted = true;
     this.#forget();
     this.#say("");
   }
@@ -246,15 +261,15 @@ class FillPage {
 
   async fill(method) {
     const { painter, picture } = this;
-    const mask = painter.mask.slice();
-    if (!mask.includes(1)) return painter.say("There is no hole yet: paint over a part of the picture first.");
-    if (!mask.includes(0)) return painter.say("Everything is missing, so there is nothing to fill from: undo, or erase a part of the hole.");
     const { width, height, pixels } = picture;
     this.busy = true;
     painter.busy(true);
     try {
+      checkHole(painter.mask);
       const model = this.#model(method);
       if (model) await this.load(model);
+      const mask = painter.mask.slice(); // it may have been painted while the network was fetched
+      checkHole(mask);
       painter.say("Filling …");
       const request = { task: "fill", width, height, pixels, mask, runtime: this.runtime, model };
       const answer = await this.engine.ask(request, ({ event, done, of }) => {
@@ -265,7 +280,7 @@ class FillPage {
       const blob = await toPng(answer.pixels, width, height);
       this.#keep(method, { ...answer, blob });
       const score = Number.isFinite(answer.psnr) ? `${answer.psnr.toFixed(2)} dB` : "exact";
-      painter.say(`${this.#label(method)}: filled in ${answer.seconds.toFixed(2)} s; in the hole, against the original, ${score}.`);
+      painter.say(`Filled in ${answer.seconds.toFixed(2)} s; in the hole, against the original, ${score}. (${this.#label(method)})`);
     } catch (error) {
       painter.say(error.message);
     } finally {

@@ -11,6 +11,7 @@ import { sha256 } from "./sha256.mjs";
 
 let runtime = null; // a promise of the runtime's module
 const networks = new Map(); // file → a promise of its session
+let lastRun = Promise.resolve();
 const damaged = new Set(); // files not to be taken from the browser's cache again
 
 // The bytes of a file whose size and hash are known.
@@ -82,12 +83,17 @@ async function warm(message) {
   await run(await prepared(message), new Uint8Array(size * size * 3), new Uint8Array(size * size), size);
 }
 
-async function run({ ort, session }, image, mask, size) {
-  const { filled } = await session.run({
-    image: new ort.Tensor("uint8", image, [1, size, size, 3]),
-    mask: new ort.Tensor("uint8", mask, [1, size, size]),
+// One after the other: a session does not take a second picture while it works on the first.
+function run({ ort, session }, image, mask, size) {
+  const answer = lastRun.then(async () => {
+    const { filled } = await session.run({
+      image: new ort.Tensor("uint8", image, [1, size, size, 3]),
+      mask: new ort.Tensor("uint8", mask, [1, size, size]),
+    });
+    return filled.data;
   });
-  return filled.data;
+  lastRun = answer.catch(() => {});
+  return answer;
 }
 
 async function fill(message) {
