@@ -8,7 +8,7 @@ One module a chapter, called c06 for chapter 6, with two names:
 * ``FACTS: dict[str, str]``: numbers as they stand in the prose → where they are from: a citation
   key of references.bib, or the definition or arithmetic that gives them.
 
-Every other number with a decimal point in the prose must have been printed by a cell of the chapter.
+Every other number with a decimal point in the prose must have been printed by a cell.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 import nbformat
+from scipy import stats
 
 BOOK = Path(__file__).resolve().parent.parent.parent / "book"
 
@@ -61,6 +63,12 @@ def decimals(text: str) -> list[str]:
     text = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)|\{[\w:]+\}", " ", text)
     # Not versions (1.2.3), not names (fig-2.5x), not section numbers of a citation.
     return re.findall(r"(?<![\w.])\d[\d,]*\.\d+(?![\w.]*\d)", text)
+
+
+def interval(values: list[float]) -> tuple[float, float, float]:
+    """Mean, low and high, by Student."""
+    half = stats.t.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
+    return mean(values), mean(values) - half, mean(values) + half
 
 
 def _plain(text: str) -> str:

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-from statistics import mean, stdev
 from typing import Any
 
-from scipy import stats
-
-from quoted import results
+from quoted import interval, results
 
 FACTS: dict[str, str] = {
     "1.28": "256 / 200, the resizing in the exercise",
@@ -18,12 +15,6 @@ PERIODS = ("checkerboard 2", "checkerboard 4")
 
 def arms(study: str) -> dict[str, Any]:
     return {arm["arm"]: arm for arm in results(f"study-{study}")["arms"]}
-
-
-def interval(values: list[float]) -> tuple[float, float, float]:
-    """Mean, low and high, by Student."""
-    half = stats.t.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
-    return mean(values), mean(values) - half, mean(values) + half
 
 
 def minus(one: Any, other: Any, measure: str) -> list[tuple[float, float, float]]:

@@ -3,8 +3,7 @@ from __future__ import annotations
 from statistics import mean, stdev
 from typing import Any
 
-from quoted import results
-from quoted.c10 import interval
+from quoted import interval, results
 
 FACTS: dict[str, str] = {
     "1.45": "27.72 - 26.27, two of the averages stored in the report's notebook",
