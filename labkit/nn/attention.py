@@ -8,8 +8,9 @@ Sources:
 
 Deviations:
     * SE's two layers have biases, which equation 3 of the paper leaves out.
-    * A² starts as the identity: the convolution that ends it is drawn as zeros. The paper reaches
-      the same through a normalisation layer whose scale starts at zero; GMCNN has none.
+    * A² starts as the identity: the convolution that ends it is drawn as zeros. Non-local blocks
+      (Wang et al. 2018, arXiv 1711.07971) do so too, by a normalisation layer whose scale starts at
+      zero; GMCNN has no such layers.
     * The report's variants join our 3×3 column, which hands c channels to the decoder. In the
       report's code it hands over twice as many, so there the decoder reads 9c channels, here 8c.
 """
