@@ -13,7 +13,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # The kernel named python3 is this environment's, whatever else is registered for the user.
 export JUPYTER_PREFER_ENV_PATH := 1
 
-.PHONY: help install book html lab test notebooks exercises links lint format bench constraints colab clean
+.PHONY: help install book html lab test notebooks exercises links lint format bench constraints colab package clean
 .DEFAULT_GOAL := help
 
 help: ## this table
@@ -68,6 +68,10 @@ constraints: $(INSTALLED) ## write constraints.txt from what is installed here
 
 colab: $(INSTALLED) ## run chapters as Colab does, each in a fresh environment; CHAPTER=03 for one
 	$(BIN)/python tools/colab.py $(CHAPTER)
+
+package: | $(BIN)/python ## the wheel and the source archive of labkit, in dist/
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python -m build
 
 clean: ## remove the built pages
 	rm -rf _build

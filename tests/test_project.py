@@ -22,6 +22,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
+HTML = ROOT / "_build" / "html"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 # conda-forge's name for what PyPI calls otherwise.
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
@@ -41,9 +42,9 @@ def requirements() -> dict[str, SpecifierSet]:
     return {canonicalize_name(r.name): r.specifier for r in found if r.name != "labkit"}
 
 
-def environment() -> tuple[dict[str, SpecifierSet], list[str]]:
-    """environment.yml: name → bounds under PyPI's names, and entries that are no requirement."""
-    listed = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+def environment(path: Path) -> tuple[dict[str, SpecifierSet], list[str]]:
+    """Of a conda environment: name → bounds under PyPI's names; entries that are no requirement."""
+    listed = yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"]
     entries = [entry for entry in listed if isinstance(entry, str)]
     entries += next(entry["pip"] for entry in listed if isinstance(entry, dict))
     bounds, others = {}, []
@@ -53,7 +54,8 @@ def environment() -> tuple[dict[str, SpecifierSet], list[str]]:
             others.append(entry)
         else:
             name = CONDA_NAMES.get(match[1], match[1])
-            bounds[canonicalize_name(name)] = SpecifierSet(match[2] or "")
+            wanted = re.sub(r"^=(?!=)(.+)", r"==\1.*", match[2] or "")  # as conda writes it
+            bounds[canonicalize_name(name)] = SpecifierSet(wanted)
     return bounds, others
 
 
@@ -70,11 +72,34 @@ def tracked() -> list[Path]:
 
 
 def test_conda_environment_has_the_names_and_bounds_of_the_package() -> None:
-    bounds, others = environment()
+    bounds, others = environment(ROOT / "environment.yml")
     assert bounds.pop("python") == SpecifierSet(project()["requires-python"])
     bounds.pop("pip")
     assert bounds == requirements()
     assert others == ["-e ."]
+
+
+def test_binder_installs_what_chapters_import() -> None:
+    """And the package without asking for more."""
+    path = ROOT / ".binder" / "environment.yml"
+    bounds, others = environment(path)
+    assert bounds.pop("python")
+    bounds.pop("pip")
+    texts = project()["dependencies"] + project()["optional-dependencies"]["notebook"]
+    asked = [Requirement(text) for text in texts]
+    assert bounds == {canonicalize_name(each.name): each.specifier for each in asked}
+    assert others == []
+    assert os.access(path.with_name("postBuild"), os.X_OK)
+
+
+@pytest.mark.skipif(not HTML.is_dir(), reason="there are no pages: run make html")
+def test_pages_launch_their_chapter() -> None:
+    repository = links.read_repository(ROOT)
+    binder = f"https://mybinder.org/v2/gh/{repository.path}/{repository.branch}?urlpath=lab/tree/"
+    for path in links.chapter_paths(ROOT):
+        page = (HTML / "book" / f"{path.stem}.html").read_text(encoding="utf-8")
+        for address in (f"{binder}book/{path.name}", repository.colab(path.name)):
+            assert f'href="{address}"' in page, (path.stem, address)
 
 
 def test_no_version_of_torch_is_held_fast() -> None:
