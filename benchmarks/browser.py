@@ -155,7 +155,12 @@ def main() -> None:
     # Times, unlike ratios, mean little without what else the machine was doing.
     load = round(os.getloadavg()[1], 1)
     environment = machine() | {"browser": f"Chromium {version}", "runtime": runtime, "load": load}
-    results = {"networks": found, "rounds": rounds, "environment": environment}
+    results = {
+        "command": "python benchmarks/browser.py --output book/results/browser.json",
+        "networks": found,
+        "rounds": rounds,
+        "environment": environment,
+    }
     text = json.dumps(results, indent=2) + "\n"
     atomic_write(options.output, lambda file: file.write(text.encode()))
 

@@ -40,9 +40,11 @@ def served(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def drag(page, start: tuple[float, float], end: tuple[float, float], **options) -> None:
+def drag(
+    page, start: tuple[float, float], end: tuple[float, float], where: str = "canvas", **options
+) -> None:
     """Drag over the painter's canvas; places are shares of its sides."""
-    box = page.locator("canvas").bounding_box()
+    box = page.locator(where).first.bounding_box()
     places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
     page.mouse.move(*places[0])
     page.mouse.down(**options)

@@ -9,7 +9,7 @@ import { Engine } from "./engine.mjs";
 import { element, button, MaskCanvas, mountCompare, mountPainter } from "./painter.mjs";
 import { readPicture, toPng } from "./pictures.mjs";
 
-const DIFFUSION = { name: "diffusion", label: "Diffusion (no network)", size: 0 };
+const DIFFUSION = { name: "diffusion", label: "Diffusion", size: 0 };
 const here = (file) => new URL(file, import.meta.url).href;
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
@@ -316,7 +316,7 @@ class FillPage {
     if (choice === "original") before = await toPng(picture.pixels, picture.width, picture.height);
     if (this.painter !== painter || this.fills.get(shown) !== fill) return;
     this.stopComparing?.();
-    this.stopComparing = mountCompare(painter.result, { before, after: fill.blob, labels: [label, "filled"], description: `${picture.label},` });
+    this.stopComparing = mountCompare(painter.result, { before, after: fill.blob, labels: [label, this.#label(shown)], description: `${picture.label},` });
     if (this.address) URL.revokeObjectURL(this.address);
     this.address = URL.createObjectURL(fill.blob);
     this.download.href = this.address;
