@@ -45,6 +45,7 @@ export async function mountFillPage(block) {
 class FillPage {
   constructor(block, { models, pictures, runtime, first }) {
     Object.assign(this, { block, models, pictures, runtime, first });
+    this.busy = false; // with a fill
     this.ready = new Set(); // names of networks that are loaded
     this.loading = new Map(); // name → a promise
     this.engine = new Engine(() => {
@@ -195,7 +196,9 @@ class FillPage {
     if (!model) said.push("Diffusion makes each missing pixel the mean of its neighbours. It knows this picture and nothing else, and needs no download.");
     else {
       const sizes = `${megabytes(this.runtime.binary.bytes)} of runtime and ${megabytes(model.bytes)} of network`;
-      said.push(`A GMCNN that sees ${model.size} × ${model.size} pixels at a time, trained on: ${model.data}. Terms: ${model.terms}.`);
+      const trained = model.data ? `, trained on: ${model.data}` : "";
+      const terms = model.terms ? ` Terms: ${model.terms}.` : "";
+      said.push(`A GMCNN that sees ${model.size} × ${model.size} pixels at a time${trained}.${terms}`);
       if (!this.ready.has(model.name)) said.push(`Your first stroke fetches ${sizes}, once.`);
     }
     said.push(`Picture: ${label} (${credit}). Nothing is sent anywhere.`);
