@@ -82,9 +82,9 @@ def test_a_solution_with_code_and_one_in_words() -> None:
     )
     assert [cell.source for cell in made.cells[4:]] == [
         "## Exercises",
-        "### Exercise 1\n\nWhy?",
+        "### Exercise 1.1\n\nWhy?",
         exercises.YOUR_WORDS,
-        "### Exercise 2\n\nShow\n```py\nx\n```",
+        "### Exercise 1.2\n\nShow\n```py\nx\n```",
         exercises.YOUR_CODE,
         "## Summary",
     ]
@@ -119,10 +119,10 @@ HTML = ROOT / "_build" / "html"
 def test_pages_offer_the_exercise_version() -> None:
     for path in CHAPTERS:
         page = HTML / "book" / f"{path.stem}.html"
-        found = re.search(
-            r'class="exercise-version">.*?href="([^"]+)" download', page.read_text(), re.S
-        )
+        html = page.read_text(encoding="utf-8")
+        found = re.search(r'class="exercise-version">.*?href="([^"]+)" download', html, re.DOTALL)
         assert found, page.name
+        assert f"Exercise {int(path.stem[:2])}.1" in html  # counted by chapter, as in the notebook
         offered = (page.parent / found[1]).resolve()
         assert exercises.YOUR_CODE in [cell.source for cell in read(offered).cells]
 

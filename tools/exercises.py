@@ -67,8 +67,8 @@ def has_exercises(notebook: Any) -> bool:
     return any(kind == "exercise" for kind, _ in pieces(notebook))
 
 
-def without_solutions(notebook: Any) -> Iterator[Any]:
-    """The cells of the exercise version, each new one without an id."""
+def without_solutions(notebook: Any, chapter: int) -> Iterator[Any]:
+    """The cells of the exercise version; exercises are numbered as on the chapter's page."""
     number, solving, code = 0, False, False
     for kind, piece in pieces(notebook):
         if kind == "solution-start":
@@ -82,7 +82,7 @@ def without_solutions(notebook: Any) -> Iterator[Any]:
             yield copy.deepcopy(piece)
         elif kind == "exercise":
             number += 1
-            yield new_markdown_cell(f"### Exercise {number}\n\n{piece.strip()}")
+            yield new_markdown_cell(f"### Exercise {chapter}.{number}\n\n{piece.strip()}")
         elif kind == "solution":
             yield new_markdown_cell(YOUR_WORDS)
         elif piece.strip():
@@ -94,10 +94,11 @@ def exercise_version(notebook: Any, name: str, repository: links.Repository) -> 
 
     Args:
         notebook: a chapter, executed.
-        name: of its file; what links to a file beside it will link to the public repository.
+        name: of its file, which begins with its number; what links to a file beside it will link to
+            the public repository.
     """
     made = copy.deepcopy(notebook)
-    opening, install, *rest = without_solutions(notebook)
+    opening, install, *rest = without_solutions(notebook, int(name[:2]))
     note = NOTE.format(chapter=repository.page(name))
     made.cells = [opening, new_markdown_cell(note), install, new_code_cell(PLACE), *rest]
     for number, cell in enumerate(made.cells):

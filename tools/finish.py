@@ -7,7 +7,6 @@ and the HTML of the theme and of Sphinx is mended where a screen reader would st
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +89,9 @@ def finish(app: Sphinx, problem: Exception | None) -> None:
     """Write the exercise versions and mend the pages."""
     if problem or app.builder.name != "html":
         return
-    chapters: Sequence[Path] = sorted((Path(app.srcdir) / "book").glob("*.ipynb"))
+    chapters = sorted((Path(app.srcdir) / "book").glob("*.ipynb"))
     repository = links.read_repository(links.ROOT)
-    exercises.write_all(list(chapters), Path(app.outdir) / FOLDER, repository)
+    exercises.write_all(chapters, Path(app.outdir) / FOLDER, repository)
     for page in Path(app.outdir).rglob("*.html"):
         html = page.read_text(encoding="utf-8")
         page.write_text(mend(html), encoding="utf-8")
