@@ -106,7 +106,10 @@ def test_page_has_no_serious_fault(page: Any, site: str, name: str) -> None:
     page.set_viewport_size(PHONE)
     page.emulate_media(color_scheme="light")
     # The theme waits a little after a change of size before it lets a reader tab to what scrolls.
-    page.wait_for_timeout(600)
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('pre')]"
+        ".every(pre => pre.scrollWidth <= pre.offsetWidth || pre.tabIndex === 0)"
+    )
     assert faults(page, ON_A_PHONE) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "scrolls sideways"
 
