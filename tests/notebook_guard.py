@@ -21,7 +21,7 @@ from pages import TIME
 # How often a chapter may use each tag; no other tag is allowed.
 TAG_BUDGET = {
     "remove-cell": 1,
-    "hide-input": 6,
+    "hide-input": 7,
     "hide-output": 1,
     "raises-exception": 2,
     "nbval-ignore-output": 1,
@@ -253,6 +253,11 @@ def anatomy(notebook: Any, name: str) -> list[str]:
     sections = [text.strip() for marks, text in headings if marks == "##"]
     if name == "intro":
         return found
+    imports = next(
+        (c for c in notebook.cells[2:] if c.cell_type == "code"), nbformat.v4.new_code_cell()
+    )
+    if "hide-input" not in imports.metadata.get("tags", []):
+        found.append("the imports at the top are not folded away by 'hide-input'")
     if sections[-len(LAST_SECTIONS) :] != LAST_SECTIONS:
         found.append(f"the last sections are {sections[-4:]}, not {LAST_SECTIONS}")
     summary = prose(notebook).partition("\n## Summary")[2].partition("\n## ")[0]

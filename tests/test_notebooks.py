@@ -102,7 +102,7 @@ def sample_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cells = [
         new_markdown_cell(OPENING),
         new_code_cell(INSTALL, metadata={"tags": ["remove-cell"]}),
-        new_code_cell(imports),
+        new_code_cell(imports, metadata={"tags": ["hide-input"]}),
         new_code_cell(f"{MASK}\nplotting.show_masks(mask)", metadata=FIGURE),
         new_code_cell(SLIDERS),
         new_code_cell("print(f'{mask.mean():.3f}')\nmask.shape"),
@@ -306,6 +306,10 @@ def name_another_kernel(notebook: Any) -> None:
     notebook.metadata["kernelspec"]["name"] = "my-kernel"
 
 
+def show_the_imports(notebook: Any) -> None:
+    notebook.cells[2].metadata.pop("tags")
+
+
 def write_a_long_line(notebook: Any) -> None:
     notebook.cells[7].source = "print(2)  # " + "x" * 88
 
@@ -341,6 +345,7 @@ def edit(k: int, old: str, new: str) -> Callable[[Any], None]:
         (move_the_sliders_away, "standing still"),
         (drop_widget_state, "state of its widget"),
         (name_another_kernel, "metadata"),
+        (show_the_imports, "not folded away"),
         (write_a_long_line, "code over"),
         (edit(0, "# 3. ", "# "), "title"),
         (edit(0, "03-sample", "04-other"), "badge"),
