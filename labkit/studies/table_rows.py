@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from labkit.errors import InputError, check_choice
 from labkit.losses.id_mrf import IDMRFConfig
-from labkit.studies.registry import Scale, Study
+from labkit.studies.registry import STUDIES, Scale, Study
 from labkit.training.config import TrainConfig
 
 # The arms whose seeds the plan counts; every other row is trained once.
@@ -31,13 +31,7 @@ _VALIDATION_IMAGES = 193  # as many as the photographs' validation set has
 ARMS = Study(
     question="What fills the holes of photographs best?",
     reference="base",
-    generators={
-        "base": {},
-        "se": {"attention": "se"},
-        "a2": {"attention": "a2"},
-        "se-report": {"attention": "se-report"},
-        "a2-report": {"attention": "a2-report"},
-    },
+    generators=STUDIES["attention"].generators,
     kernels={"laplacian": "laplacian", "released": "released"},
 )
 """The rows without critics; "base" is GMCNN with the Gaussian kernel and L_c alone."""
