@@ -176,10 +176,9 @@ def paired_differences(scores: Sequence[Score], *, seed: int = 0) -> list[dict[s
                 continue
             ours = _columns(list(own.values()))
             theirs = _columns([by_method[other][pair] for pair in own])
-            gains = {m: np.subtract(ours[m], theirs[m]) for m in ours.keys() & theirs.keys()}
-            ordered = {m: gains[m] for m in MEASURES if m in gains}
+            gains = {m: np.subtract(ours[m], theirs[m]) for m in ours if m in theirs}
             rows.append(
-                {"method": name, "minus": other, "pairs": len(own), **_intervals(ordered, seed)}
+                {"method": name, "minus": other, "pairs": len(own), **_intervals(gains, seed)}
             )
     return rows
 
