@@ -12,8 +12,6 @@ machine, which the record names. Where npm or Chromium is missing it says so and
 from __future__ import annotations
 
 import argparse
-import functools
-import http.server
 import io
 import json
 import os
@@ -21,7 +19,6 @@ import shutil
 import statistics
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -39,6 +36,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import models  # noqa: E402
 import vendor  # noqa: E402
+from serve import served  # noqa: E402
 
 STATIC = ROOT / "_build" / "static"
 WEIGHTS, SIZES = ("faces", "celeba"), (64, 128, 256)
@@ -82,15 +80,8 @@ def site(cases: tuple[models.Model, ...]) -> Iterator[str]:
         models.write(fill, True, cases, [shown])
         for case in cases:
             (folder / f"{case.name}.html").write_text(PAGE.format(name=case.name))
-
-        class Quiet(http.server.SimpleHTTPRequestHandler):
-            def log_message(self, *_: object) -> None: ...
-
-        handler = functools.partial(Quiet, directory=place)
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            yield f"http://127.0.0.1:{server.server_port}/"
-            server.shutdown()
+        with served(folder) as address:
+            yield address
 
 
 def measure(browser, address: str, case: models.Model, rounds: int) -> dict[str, object]:

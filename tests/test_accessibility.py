@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 import vendor
-from browsing import chromium, needs_chromium, served
+from browsing import chromium, needs_chromium
+from serve import served
 
 HTML = Path(__file__).resolve().parent.parent / "_build" / "html"
 

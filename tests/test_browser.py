@@ -16,8 +16,9 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from browsing import chromium, drag, needs_chromium, served
+from browsing import chromium, drag, needs_chromium
 from PIL import Image
+from serve import served
 
 import labkit.widgets
 

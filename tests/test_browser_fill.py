@@ -14,8 +14,9 @@ import models
 import numpy as np
 import pytest
 import vendor
-from browsing import chromium, drag, needs_chromium, served
+from browsing import chromium, drag, needs_chromium
 from PIL import Image
+from serve import served
 
 from labkit.data.faces import RenderedFaces
 from labkit.data.photos import photo

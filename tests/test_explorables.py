@@ -20,9 +20,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from browsing import chromium, needs_chromium, served
+from browsing import chromium, needs_chromium
 from PIL import Image
 from scipy import ndimage
+from serve import served
 
 from labkit import plotting
 from labkit.losses.confidence import ConfidenceConfig, confidence_weights, kernel_1d
