@@ -13,9 +13,11 @@ from training_runs import Killed, killed_at
 from labkit.cli import main
 from labkit.errors import InputError
 from labkit.evaluation.statistics import AS_REPORTED
+from labkit.images import read_image
 from labkit.masks import MaskConfig
 from labkit.studies.registry import Scale
 from labkit.studies.table import TablePlan, run_table
+from labkit.studies.table_picture import shown_pictures
 from labkit.studies.table_rows import ARMS, FULL, TITLES, TableRow, row_config, table_runs
 
 SCALE = Scale(size=32, width=2, steps=2, batch=1, masks=MaskConfig(kind="rectangle", side=16))
@@ -126,3 +128,11 @@ def test_on_the_command_line(plan: TablePlan, tmp_path: Path, capsys) -> None:
     assert found["settings"]["padding"] == "zeros" and found["settings"]["schedule"] == "linear"
     assert [record["row"] for record in found["runs"]] == ["GMCNN + A²"]
     assert found["environment"]["command"].startswith("labkit study table --size 32")
+    picture = read_image(target.with_suffix(".png"))
+    images, masks = shown_pictures(32)
+    assert picture.shape == (4 * 32, 3 * 32, 3)  # masked, the row, the truth
+    masked, filled, truth = (picture[:, k : k + 32].reshape(images.shape) for k in (0, 32, 64))
+    known = masks == 0
+    assert (truth == images).all() and (filled[known] == images[known]).all()
+    assert (masked[known] == images[known]).all() and np.ptp(masked[~known]) == 0
+    assert (filled[~known] != masked[~known]).any()

@@ -4,8 +4,9 @@ is.
 
     tools/pack_weights.py runs/faces faces --data "rendered faces of labkit.data.faces" --terms MIT
 
-The file goes to labkit/weights/NAME.safetensors. The run's configuration, the number of steps and
-the validation scores of its metrics.jsonl are put into the header, beside what is given here.
+The file goes to labkit/weights/NAME.safetensors, or to another folder (--to book/results). The
+run's configuration, the number of steps and the validation scores of its metrics.jsonl are put into
+the header, beside what is given here.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("name", help="how `labkit inpaint --weights NAME` will call it")
     parser.add_argument("--data", required=True, help="what it was trained on")
     parser.add_argument("--terms", required=True, help="under which terms it may be used")
+    parser.add_argument("--to", type=Path, default=PACKAGED, help="folder of the file")
     arguments = parser.parse_args()
 
     metrics = read_metrics(arguments.run / "metrics.jsonl")
@@ -43,7 +45,7 @@ def main() -> None:
         "terms": arguments.terms,
         "validation": json.dumps({"psnr": round(scores[-1], 3), "telea": round(telea[-1], 3)}),
     }
-    target = PACKAGED / f"{arguments.name}.safetensors"
+    target = arguments.to / f"{arguments.name}.safetensors"
     save_generator(load_generator(arguments.run), target, header, dtype=torch.float16)
     size = target.stat().st_size
     if size > LARGEST:

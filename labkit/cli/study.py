@@ -119,7 +119,8 @@ def study(
 
     The table trains the rows of chapter 12, base, SE and A² with several seeds and every other row
     once, and scores them and the classical methods on fixed pairs, at --size and at 256 pixels. Its
-    learning rate falls linearly to 0. The result is written anew after each run.
+    learning rate falls linearly to 0. The result is written anew after each run; what the
+    rows fill in is a picture beside it.
 
     Example: labkit study attention --seeds 3 --jobs 2 --output book/results/study-attention.json
     """
@@ -163,7 +164,8 @@ def study(
     output = output or Path(f"study-{name}.json")
     say = partial(typer.echo, err=True)
     if chosen is None:
-        from labkit.studies.table import TablePlan, run_table
+        from labkit.studies.table import TablePlan, first_weights, run_table
+        from labkit.studies.table_picture import contact_sheet as fills_of
 
         if pairs is None:
             raise InputError("the table needs the pairs it is scored on", "give --pairs")
@@ -184,6 +186,7 @@ def study(
             lambda found: _write(output, found, command),
             training=train,
         )
+        write_image(output.with_suffix(".png"), fills_of(first_weights(table), size))
         print(f"written to {output}")
         return
     plan = Plan(

@@ -179,25 +179,39 @@ class Scorer:
     def fixed(self, size: int) -> Iterator[Score]:
         """Of the methods that are not trained here."""
         for method in open_methods(CLASSICAL_ROWS, self.plan.weights):
-            yield from self._kept(method, self.plan.runs / f"{method.label}-{size}.json", size)
+            path = self.plan.runs / f"{method.label}-{size}.json"
+            yield from self._kept(path, method.weights_sha256, lambda method=method: method, size)
 
     def run(self, row: TableRow, size: int) -> list[Score]:
         """Of a run that is complete."""
         weights = self.plan.folder(row) / WEIGHTS
-        generator = load_generator(weights)
-        method = Method(row.folder, "gmcnn", generator, weights_hash(str(weights)))
-        return self._kept(method, self.plan.folder(row) / f"scores-{size}.json", size)
+        digest = weights_hash(str(weights))
 
-    def _kept(self, method: Method, path: Path, size: int) -> list[Score]:
-        key = f"{self.key} {method.weights_sha256}"
+        def opened() -> Method:
+            return Method(row.folder, "gmcnn", load_generator(weights), digest)
+
+        return self._kept(self.plan.folder(row) / f"scores-{size}.json", digest, opened, size)
+
+    def _kept(
+        self, path: Path, digest: str | None, opened: Callable[[], Method], size: int
+    ) -> list[Score]:
+        """The scores in the file, or new ones where it holds those of other pairs or weights."""
+        key = f"{self.key} {digest}"
         if path.exists():
             kept = json.loads(path.read_text())
             if kept["key"] == key:
                 return [Score(**score) for score in kept["scores"]]
         config = ProtocolConfig(size=size, as_reported=True)
-        scores = evaluate(self.pairs, [method], config, lpips=self.lpips, progress=True).scores
+        scores = evaluate(self.pairs, [opened()], config, lpips=self.lpips, progress=True).scores
         _write(path, {"key": key, "scores": [dataclasses.asdict(score) for score in scores]})
         return scores
+
+
+def first_weights(plan: TablePlan) -> list[Path]:
+    """The generators of the rows that are complete, one of each, in the table's order."""
+    rows = [row for row in table_runs(plan.seeds, plan.only) if _is_complete(plan, row)]
+    first = {row.name: row for row in reversed(rows)}
+    return [plan.folder(first[name]) / WEIGHTS for name in TITLES if name in first]
 
 
 def _train(plan: TablePlan, row: TableRow) -> None:
