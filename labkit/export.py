@@ -111,6 +111,7 @@ def export_onnx(
             verbose=False,
         )
     graph = program.model_proto
+    _forget_where_from(graph)
     _halve(graph, onnx)
     about = _about(weights) | {"size": f"{height}x{width}"}
     onnx.helper.set_model_props(graph, about)
@@ -128,6 +129,14 @@ def _about(weights: str | os.PathLike[str]) -> dict[str, str]:
     metadata = read_metadata(weights)
     stated = {name: metadata[name] for name in ("data", "terms", "steps") if name in metadata}
     return about | stated | {"config": json.dumps(json.loads(metadata["config"]))}
+
+
+def _forget_where_from(model: onnx.ModelProto) -> None:
+    """Drop the exporter's notes: stack traces, which name this machine's folders."""
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
 
 
 def _halve(model: onnx.ModelProto, onnx) -> None:

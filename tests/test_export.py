@@ -18,7 +18,7 @@ from labkit.export import export_onnx  # noqa: E402
 from labkit.inpainting import inpaint  # noqa: E402
 from labkit.nn.generator import GMCNN  # noqa: E402
 from labkit.nn.generator_config import GeneratorConfig  # noqa: E402
-from labkit.nn.weights import load_generator, save_generator, weights_hash  # noqa: E402
+from labkit.nn.weights import PACKAGED, load_generator, save_generator, weights_hash  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +78,13 @@ def test_says_what_it_is(faces):
         for value in (*model.graph.input, *model.graph.output)
     }
     assert shapes == {"image": [1, 64, 64, 3], "mask": [1, 64, 64], "filled": [1, 64, 64, 3]}
+
+
+def test_says_nothing_of_the_machine_that_exported_it(faces):
+    data = faces.read_bytes()
+    for trace in (b"site-packages", b".py", str(PACKAGED).encode()):
+        assert trace not in data
+    assert len(data) < 1.05 * (PACKAGED / "faces.safetensors").stat().st_size
 
 
 def test_half_precision_only_where_nothing_is_lost(faces, tmp_path):
