@@ -36,13 +36,12 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import models  # noqa: E402
 import vendor  # noqa: E402
-from serve import served  # noqa: E402
+from serve import CHROMIUM, served  # noqa: E402
 
 STATIC = ROOT / "_build" / "static"
 WEIGHTS, SIZES = ("faces", "celeba"), (64, 128, 256)
 CASES = tuple(models.Model(name, size, name) for name in WEIGHTS for size in SIZES)
 QUICK = CASES[:1]
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 PAGE = """<!doctype html><meta charset="utf-8"><div class="fill-page" data-models="{name}"></div>
 <link rel="stylesheet" href="fill/painter.css"><script type="module">
@@ -121,8 +120,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="fills after the first")
     parser.add_argument("--quick", action="store_true", help="one network, one round")
     options = parser.parse_args()
-    executable = next(filter(None, map(shutil.which, NAMES)), None)
-    trouble = vendor.fetch(STATIC / "vendor") if executable else "Chromium is not installed"
+    trouble = vendor.fetch(STATIC / "vendor") if CHROMIUM else "Chromium is not installed"
     if trouble:
         print(f"nothing measured: {trouble}")
         return
@@ -131,7 +129,7 @@ def main() -> None:
     cases, rounds = (QUICK, 1) if options.quick else (CASES, options.rounds)
     found = []
     with site(cases) as address, sync_playwright() as session:
-        browser = session.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        browser = session.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         version = browser.version
         for case in cases:
             found.append(measure(browser, address, case, rounds))

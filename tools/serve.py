@@ -1,13 +1,19 @@
-"""A folder on a server of plain files, for tests and benchmarks that visit pages."""
+"""A folder on a server of plain files, and the browser that visits it, for tests and benchmarks."""
 
 from __future__ import annotations
 
 import functools
 import http.server
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+"""Where the browser is; None where none is installed."""
 
 
 @contextmanager
