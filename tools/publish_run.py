@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 from labkit.images import atomic_write
 from labkit.machine import machine
@@ -59,8 +61,18 @@ def publish(path: Path) -> dict[str, object]:
             (round(r["validation_psnr_telea"], 3) for r in records if "validation_psnr_telea" in r),
             None,
         ),
+        "seconds_per_step": seconds_per_step(curves),
         "minutes": round(sum(r["seconds"] for r in curves) / 60, 1),
     }
+
+
+def seconds_per_step(curves: list[dict]) -> dict[str, float]:
+    """stage → median over the records; the first record, which warms up, is left out."""
+    rates: dict[str, list[float]] = {}
+    for before, now in pairwise(curves):
+        rate = now["seconds"] / (now["step"] - before["step"])
+        rates.setdefault(now["stage"], []).append(rate)
+    return {stage: round(median(values), 3) for stage, values in rates.items()}
 
 
 def without_folders(value: object) -> object:

@@ -1,0 +1,75 @@
+"""What goes from a run or an evaluation into the results: numbers, and no folder of the machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import publish_run
+import publish_summary
+import publish_tried
+import pytest
+
+from labkit.images import write_image
+from labkit.studies.table_picture import shown_pictures
+from labkit.training.config import AdversarialStage, DataConfig, TrainConfig
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A run of four steps, half of them with critics."""
+    run = tmp_path / "somewhere" / "second"
+    run.mkdir(parents=True)
+    data = DataConfig(images=(f"{tmp_path}/photos.tar",), size=64)
+    config = TrainConfig(data=data, steps=4, warm_up=2, adversarial=AdversarialStage())
+    (run / "config.json").write_text(config.to_json())
+    records = [
+        {"step": 0, "validation_psnr_telea": 20.5},
+        {"step": 1, "stage": "warm-up", "learning_rate": 1e-4, "reconstruction": 0.5, "seconds": 9},
+        {"step": 2, "stage": "warm-up", "learning_rate": 1e-4, "reconstruction": 0.4, "seconds": 1},
+        {"step": 2, "validation_psnr": 21.0},
+        {"step": 4, "stage": "adversarial", "learning_rate": 1e-4, "id_mrf": 2.0, "seconds": 8},
+        {"step": 4, "validation_psnr": 22.00049},
+    ]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
+    return run
+
+
+def test_a_run(folder: Path) -> None:
+    found = publish_run.publish(folder)
+    assert found["run"] == "second" and found["config"]["data"]["images"] == ["photos.tar"]
+    assert found["curves"]["step"] == [1, 2, 4]
+    assert found["curves"]["reconstruction"] == [0.5, 0.4, None]
+    assert found["validation"] == [{"step": 2, "psnr": 21.0}, {"step": 4, "psnr": 22.0}]
+    assert found["telea"] == 20.5 and found["minutes"] == 0.3
+    assert found["seconds_per_step"] == {"warm-up": 1, "adversarial": 4}
+    assert str(folder.parent) not in json.dumps(found)
+
+
+def test_what_was_tried(folder: Path) -> None:
+    (found,) = publish_tried.tried([folder])
+    assert (found["steps"], found["validation"], found["telea"]) == (4, 22.0, 20.5)
+    settings = found["settings"]
+    assert settings["data.size"] == 64 and settings["warm_up"] == 2
+    assert settings["objective.adversarial_weight"] == 0.001
+    assert settings["reconstruction.known"] == 1.2
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace('"warm_up": 2', '"warm_up": null'))
+    (found,) = publish_tried.tried([folder])
+    assert not any(name.startswith(("objective.", "adversarial.")) for name in found["settings"])
+
+
+def test_a_table_and_its_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = f"labkit study table --pairs {tmp_path}/table1.tar --size 32"
+    table = tmp_path / "own.json"
+    table.write_text(json.dumps({"environment": {"command": command}}))
+    write_image(table.with_suffix(".png"), shown_pictures(32)[0][0])
+    results = tmp_path / "results"
+    results.mkdir()
+    monkeypatch.setattr(publish_summary, "RESULTS", results)
+    monkeypatch.setattr(sys, "argv", ["publish_summary.py", str(table), "table"])
+    publish_summary.main()
+    found = json.loads((results / "table.json").read_text())
+    assert found["environment"]["command"] == "labkit study table --pairs table1.tar --size 32"
+    assert (results / "table.png").read_bytes() == table.with_suffix(".png").read_bytes()

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""What was tried in training, as one of the book's results: settings beside validation scores.
+
+    tools/publish_tried.py --photographs runs/celeba runs/stage2 --faces runs/faces
+
+A run that was stopped early is listed with the steps it did.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from publish_run import RESULTS, without_folders
+
+from labkit.images import atomic_write
+from labkit.machine import machine
+from labkit.training.checkpoint import RunFolder, read_metrics
+
+SHOWN = (
+    "generator.width",
+    "generator.padding",
+    "generator.attention",
+    "data.size",
+    "data.augmentation.smallest_crop",
+    "data.masks.kind",
+    "reconstruction.known",
+    "objective.id_mrf_weight",
+    "objective.adversarial_weight",
+    "adversarial.critic_steps",
+    "steps",
+    "warm_up",
+    "from_weights",
+    "batch",
+    "learning_rate",
+    "schedule",
+    "clip_norm",
+    "ema",
+)
+_OF_THE_SECOND_STAGE = ("objective.", "adversarial.")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for group in ("photographs", "faces"):
+        parser.add_argument(f"--{group}", type=Path, nargs="+", default=[], help="run folders")
+    arguments = parser.parse_args()
+    result = {
+        "photographs": tried(arguments.photographs),
+        "faces": tried(arguments.faces),
+        "environment": machine(),
+    }
+    target = RESULTS / "tried.json"
+    text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
+    atomic_write(target, lambda file: file.write(text.encode()))
+    print(f"{target}: {target.stat().st_size:,} bytes")
+
+
+def tried(folders: Sequence[Path]) -> list[dict[str, object]]:
+    """The runs of a group, in the order given."""
+    return [{"run": path.name, **outcome(path), "settings": settings(path)} for path in folders]
+
+
+def settings(path: Path) -> dict[str, object]:
+    """Those of SHOWN that the run has; without a second stage, none of its settings."""
+    found = dict(flat(without_folders(json.loads(RunFolder(path).config.read_text()))))
+    # Earlier runs have the first stage's settings one level higher.
+    found["reconstruction.known"] = found.get(
+        "objective.reconstruction.known", found.get("reconstruction.known")
+    )
+    one_stage = found.get("warm_up") is None
+    return {
+        name: found[name]
+        for name in SHOWN
+        if name in found and not (one_stage and name.startswith(_OF_THE_SECOND_STAGE))
+    }
+
+
+def outcome(path: Path) -> dict[str, object]:
+    """How far a run came, and what it scored on its validation pictures."""
+    records = read_metrics(RunFolder(path).metrics)
+    scores = [r["validation_psnr"] for r in records if "validation_psnr" in r]
+    telea = [r["validation_psnr_telea"] for r in records if "validation_psnr_telea" in r]
+    return {
+        "steps": max(r["step"] for r in records),
+        "minutes": round(sum(r.get("seconds", 0.0) for r in records) / 60, 1),
+        "validation": round(scores[-1], 3) if scores else None,
+        "telea": round(telea[-1], 3) if telea else None,
+    }
+
+
+def flat(settings: dict[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """("data.size", 128) for every setting, however deep."""
+    for name, value in settings.items():
+        if isinstance(value, dict) and value:
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+if __name__ == "__main__":
+    main()
