@@ -63,6 +63,8 @@ def site(tmp_path_factory) -> Path:
     (folder / PLACE / "index.html").write_text(PAGE.format(data=""))
     photographs = 'data-models="celeba-256" data-pictures="coffee face-2"'
     (folder / PLACE / "photographs.html").write_text(PAGE.format(data=photographs))
+    several = 'data-models="faces-64 faces-full-64 faces-se-64" data-pictures="face-2 face-3"'
+    (folder / PLACE / "several.html").write_text(PAGE.format(data=several))
     (folder / PLACE / "other.html").write_text("<!doctype html><title>other</title>")
     return folder
 
@@ -221,6 +223,38 @@ def test_diffusion_needs_no_download_and_can_be_compared(visit):
     # Another stroke makes it a fill of another hole.
     drag(page, (0.1, 0.1), (0.2, 0.1))
     assert page.locator(".fill-after").is_hidden() and not page.locator(".labkit-compare").count()
+
+
+def test_the_same_hole_by_several_networks(browser, address):
+    page = browser.new_page(viewport={"width": 900, "height": 1000})
+    visit = Visit(page, address, "several.html")
+    choice = page.locator(".labkit-bar select")
+    labels = dict(
+        zip(
+            choice.locator("option").evaluate_all("(all) => all.map((one) => one.value)"),
+            choice.locator("option").all_inner_texts(),
+            strict=True,
+        )
+    )
+    labels.pop("diffusion")
+    assert list(labels) == ["faces-64", "faces-full-64", "faces-se-64"]
+    image = next(item for item in models.PICTURES if item.name == "face-2").pixels()
+    mask, fills = visit.mask(), []
+    for name in labels:
+        choice.select_option(name)
+        visit.press_fill()
+        page.wait_for_function("(name) => fill.fills.has(name) && !fill.busy", arg=name)
+        found = visit.result()
+        assert np.array_equal(found[~mask], image[~mask])
+        assert np.abs(found.astype(int) - python_fill(image, mask, name)).max() <= 1
+        assert all((found != other).any() for other in fills)
+        fills.append(found)
+    offered = page.locator(".fill-after select option").all_inner_texts()
+    assert offered == ["the hole", "the original", *list(labels.values())[:-1]]
+    page.locator(".fill-after select").select_option("faces-64")
+    page.locator(".labkit-captions", has_text=labels["faces-64"]).wait_for()
+    assert visit.errors == []
+    page.close()
 
 
 def test_before_the_first_touch_a_fill_is_shown_and_nothing_is_loaded(visit):

@@ -140,3 +140,9 @@ def test_pages_are_mended() -> None:
         '<li><em class="sig-param">b</em></li>\n</ul>'
     )
     assert finish.mend(finish.mend(broken)) == finish.mend(broken)
+    cells = "<td><p>one<br>two</p></td><td><p>three</p></td>"
+    points = '<td><ul class="points"><li>one</li><li>two</li></ul></td><td><p>three</p></td>'
+    assert finish.mend(cells) == points
+    text = '<p title="5 %">5 % of</p><pre>6 %\n<b>7 %</b></pre> % <code>a[8 %</code>, 9 %'
+    mended = '<p title="5 %">5\xa0% of</p><pre>6 %\n<b>7 %</b></pre> % <code>a[8 %</code>, 9\xa0%'
+    assert finish.mend(text) == mended

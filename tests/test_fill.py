@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -231,6 +232,20 @@ def test_every_picture_begins_with_a_hole_and_a_network_that_exists():
         assert picture.model in names, picture.name
         assert 0 < picture.mask().mean() < 0.5, picture.name
         assert picture.credit
+
+
+def test_blocks_of_the_book_name_what_is_served():
+    served = {
+        "models": {model.name for model in models.MODELS},
+        "pictures": {picture.name for picture in models.PICTURES},
+    }
+    named = {kind: set() for kind in served}
+    block = re.compile(r'data-(models|pictures)=\\"([^\\"]*)')
+    for path in (models.ROOT / "book").glob("*.ipynb"):
+        for kind, value in block.findall(path.read_text(encoding="utf-8")):
+            named[kind].update(value.split())
+    assert named["models"] == served["models"]
+    assert named["pictures"] <= served["pictures"] and len(named["pictures"]) > 3
 
 
 def test_files_and_their_list_agree(tmp_path, monkeypatch):

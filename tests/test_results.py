@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from labkit.nn.weights import PACKAGED, weights_hash
+from labkit.evaluation.methods import open_methods
+from labkit.evaluation.pairs import Pairs
+from labkit.evaluation.protocol import ProtocolConfig, evaluate
+from labkit.evaluation.statistics import AS_REPORTED, summarise
+from labkit.images import read_image
+from labkit.nn.weights import PACKAGED, read_metadata, weights_hash
+from labkit.studies.table_picture import shown_pictures
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "book" / "results"
@@ -86,3 +92,66 @@ def test_chapter_8_quotes_the_benchmark() -> None:
     assert "five times as fast as the released way, with about a fiftieth of its memory" in text
     slow = [row["image_px"] for row in record["curve"] if row["dense_s"] < row["streamed_s"]]
     assert max(slow) == 192 and "Below 192 pixels there is nothing to gain" in text
+
+
+def test_the_card_quotes_the_small_networks() -> None:
+    full, faces = (
+        json.loads(read_metadata(weights)["validation"])["psnr"]
+        for weights in (RESULTS / "faces-full.safetensors", "faces")
+    )
+    assert f"validation {full:.2f} dB, less than the {faces:.2f} dB of `faces`" in CARD
+
+
+# --- the table of trained rows --------------------------------------------------------------------
+
+TABLE = json.loads((RESULTS / "table.json").read_text())
+EVALUATED = ("black", "mean", "telea", "ns", "biharmonic", "gmcnn celeba")
+
+
+@pytest.mark.parametrize("size", [128, 256])
+def test_the_table_scores_what_is_evaluated_elsewhere_alike(size: int) -> None:
+    table = {row["method"]: row for row in TABLE["tables"][str(size)]["rows"]}
+    for method in EVALUATED:
+        for name in (method, method + AS_REPORTED):
+            for measure in ("psnr", "ssim", *(["lpips"] if name == method else [])):
+                expected = rows(size)[name][measure]["mean"]
+                assert table[name][measure]["mean"] == pytest.approx(expected, abs=0.01)
+
+
+def test_rows_of_the_table_are_those_of_its_runs() -> None:
+    runs = TABLE["runs"]
+    assert runs and len({(run["row"], run["seed"]) for run in runs}) == len(runs)
+    for run in runs:
+        steps = list(map(int, run["validation"]))
+        assert steps[-1] == TABLE["settings"]["steps"] >= 7000 and steps == sorted(steps)
+    for size in ("128", "256"):
+        table = {row["method"]: row for row in TABLE["tables"][size]["rows"]}
+        assert set(table) >= {run["row"] for run in runs} | set(EVALUATED)
+        for name in {run["row"] for run in runs}:
+            seeds = table[name]["seeds"]
+            assert len(seeds) == sum(run["row"] == name for run in runs)
+            assert table[name]["psnr"]["mean"] == pytest.approx(sum(seeds) / len(seeds), abs=1e-3)
+            bins = table[name]["by_hole_ratio"]
+            mean = sum(b["pairs"] * b["psnr"] for b in bins) / 200
+            assert table[name]["psnr"]["mean"] == pytest.approx(mean, abs=1e-3)
+
+
+def test_the_table_s_picture_has_a_column_for_each_row() -> None:
+    side = TABLE["settings"]["size"]
+    columns = len({run["row"] for run in TABLE["runs"]}) + 2  # the hole and the truth
+    picture = read_image(RESULTS / "table.png")
+    assert picture.shape == (4 * side, columns * side, 3)
+    images, masks = shown_pictures(side)
+    truth = picture[:, -side:].reshape(images.shape)
+    assert (truth == images).all()
+    for k in range(1, columns - 1):
+        filled = picture[:, k * side : (k + 1) * side].reshape(images.shape)
+        assert (filled[masks == 0] == images[masks == 0]).all()
+
+
+def test_the_packaged_weights_reproduce_their_row(shared: Path) -> None:
+    pairs = Pairs(shared / "data" / "table1.tar")
+    methods = open_methods([], ["celeba"])
+    found = summarise(evaluate(pairs, methods, ProtocolConfig(size=256)).scores)
+    expected = rows(256)["gmcnn celeba"]
+    assert found[0]["psnr"]["mean"] == pytest.approx(expected["psnr"]["mean"], abs=0.01)

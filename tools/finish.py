@@ -47,15 +47,30 @@ REPAIRS = [
 # The parameters of a long signature are definitions without terms: a list of plain items.
 PARAMETERS = re.compile(r'<dl>\n((?:<dd><em class="sig-param">.*</dd>\n)+)</dl>')
 PARAMETER = re.compile(r"<dd>(.*)</dd>\n")
+# Lines of a table's cell that are points of a list: where one wraps, they run together.
+POINTS = re.compile(r"<td><p>((?:(?!</p>).)*?<br>(?:(?!</p>).)*)</p></td>", re.DOTALL)
+# What a no-break space has no place in, and the text between.
+CODE_OR_TAG = re.compile(r"(<(pre|code|script|style)\b.*?</\2>|<[^>]*>)", re.DOTALL)
+PERCENT = re.compile(r"(?<=\d) %")
 
 
 def mend(html: str) -> str:
-    """A page that a screen reader can read."""
+    """A page that a screen reader can read, and that breaks its lines where it may."""
     for found, better in REPAIRS:
         html = found.sub(better, html)
+    html = POINTS.sub(_points, html)
+    parts = CODE_OR_TAG.split(html)  # text, code or tag, its name or None, text, …
+    parts[::3] = [PERCENT.sub("\N{NO-BREAK SPACE}%", text) for text in parts[::3]]
+    del parts[2::3]
+    html = "".join(parts)
     return PARAMETERS.sub(
         lambda m: f'<ul class="sig-parameters">\n{PARAMETER.sub(_item, m[1])}</ul>', html
     )
+
+
+def _points(cell: re.Match[str]) -> str:
+    points = "".join(f"<li>{point}</li>" for point in cell[1].split("<br>"))
+    return f'<td><ul class="points">{points}</ul></td>'
 
 
 def _item(parameter: re.Match[str]) -> str:

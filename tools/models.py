@@ -58,6 +58,9 @@ class Model:
 MODELS = (
     Model("faces", 64, "Network: rendered faces"),
     Model("celeba", 256, "Network: photographs of faces"),
+    # Chapter 12's: trained on the same rendered faces as the first.
+    Model("book/results/faces-full.safetensors", 64, "Network: all losses"),
+    Model("book/results/faces-se.safetensors", 64, "Network: squeeze-and-excitation"),
 )
 
 

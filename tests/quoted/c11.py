@@ -9,7 +9,7 @@ FACTS: dict[str, str] = {
 }
 
 
-def quotes() -> list[str]:
+def photographs() -> list[str]:
     warm, sharp = results("training-128")["runs"]
     first, second = warm["config"], sharp["config"]
     assert first["batch"] == second["batch"] == 8
@@ -36,3 +36,43 @@ def quotes() -> list[str]:
         f"PSNR on {first['validation_images']} photographs that were held out",
         f"did not become sharp in {second['steps']} steps",
     ]
+
+
+def control() -> list[str]:
+    base, full = results("training-table")["runs"]
+    assert base["config"]["seed"] == full["config"]["seed"]
+    for name in ("generator", "data", "batch", "steps", "learning_rate"):
+        assert base["config"][name] == full["config"][name]
+    assert full["config"]["warm_up"] == 5000 and full["config"]["steps"] == 7000
+    one, other = ({v["step"]: v["psnr"] for v in run["validation"]} for run in (base, full))
+    telea = base["telea"]
+    assert one[2500] < telea < min(one[3000], other[3000])
+    assert abs(one[5000] - other[5000]) < 0.05
+    seconds = full["seconds_per_step"]
+    assert 3.5 < seconds["adversarial"] / seconds["warm-up"] < 4.5
+    return [
+        f"within 500 steps the validation score drops by {other[5000] - other[5500]:.2f} dB",
+        f"won back that and {other[7000] - other[5000]:.1f} dB more",
+        f"stays {one[7000] - other[7000]:.2f} dB below the base",
+    ]
+
+
+def attempts() -> list[str]:
+    found = results("tried")
+    runs = {run["run"]: run for run in found["photographs"] + found["faces"]}
+    celeba, base = runs["celeba"], runs["base-0"]
+    for name in ("generator.width", "data.size"):
+        assert celeba["settings"][name] == base["settings"][name]
+    assert celeba["steps"] * celeba["settings"]["batch"] > base["steps"] * base["settings"]["batch"]
+    assert base["settings"]["data.augmentation.smallest_crop"] == 1
+    assert runs["faces-new"]["steps"] < 10_000 and runs["celeba-256"]["steps"] < 8_000
+    apart = base["validation"] - celeba["validation"]
+    return [
+        f"ends at {celeba['validation']:.2f} dB in one run and at {base['validation']:.2f} dB in",
+        f"cannot share out the {apart:.2f} dB",
+        f"crops from {100 * celeba['settings']['data.augmentation.smallest_crop']:.0f} % of a",
+    ]
+
+
+def quotes() -> list[str]:
+    return photographs() + control() + attempts()
