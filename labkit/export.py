@@ -9,6 +9,9 @@ precision, which halves the file and changes no result: the graph casts them bac
 Height and width are fixed. How often a reflection bounces between the borders of a feature map
 depends on its size (`labkit.nn.layers.pad`), and a graph has no loop for it; and at a fixed size
 a runtime can plan its memory beforehand.
+
+ONNX is the only format: TorchScript is deprecated in PyTorch, and a `torch.export` program runs
+only where PyTorch is, for which `load_generator` returns a module that can be exported.
 """
 
 from __future__ import annotations
