@@ -183,6 +183,18 @@ def test_initial_weights_follow_the_configuration() -> None:
     assert all(not conv.bias.any() for conv in GMCNN(TINY).convolutions())
 
 
+def test_he_all_differs_from_he_in_the_last_layer_alone() -> None:
+    he, he_all = (
+        list(GMCNN(GeneratorConfig(width=16, initialisation=name)).convolutions())
+        for name in ("he", "he-all")
+    )
+    for one, other in zip(he[:-1], he_all[:-1], strict=True):
+        assert torch.equal(one.weight, other.weight)
+    last, larger = he[-1].weight, he_all[-1].weight  # (3, 8, 3, 3)
+    assert torch.allclose(larger, last * (72**-0.5 / 0.02))
+    assert larger.std().item() == pytest.approx(72**-0.5, rel=0.15)
+
+
 def test_the_gain_of_elu_by_sampling() -> None:
     z = torch.randn(2_000_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert 1 / F.elu(z).square().mean().item() == pytest.approx(ELU_GAIN, rel=2e-3)

@@ -98,7 +98,10 @@ def train(
     ] = None,
     initialisation: Annotated[
         str | None,
-        option(help="normal (as released) or he.", setting="generator.initialisation"),
+        option(
+            help="normal (as released), he, or he-all (the last layer too).",
+            setting="generator.initialisation",
+        ),
     ] = None,
     attention: Annotated[
         str | None,

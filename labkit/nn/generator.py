@@ -82,14 +82,13 @@ class GMCNN(nn.Module):
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw every weight anew as the configuration says; biases become 0."""
         generator = generator or torch.Generator().manual_seed(0)
-        he, last = self.config.initialisation == "he", self.decoder[-1].conv
+        he, last = self.config.initialisation != "normal", self.decoder[-1].conv
         for conv in self.convolutions():
-            std = RELEASED_STD
-            # The last layer stays small: a prediction beyond ±1 is clamped and receives no
-            # gradient.
+            std, fan_in = RELEASED_STD, conv.weight[0].numel()
             if he and conv is not last:
-                fan_in = conv.weight[0].numel()
                 std = (ELU_GAIN / fan_in) ** 0.5
+            elif self.config.initialisation == "he-all":
+                std = fan_in**-0.5  # no ELU follows the last layer
             draw_normal(conv.weight, std, generator)
             nn.init.zeros_(conv.bias)
         for module in self.modules():

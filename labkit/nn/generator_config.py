@@ -9,7 +9,7 @@ from labkit.errors import InputError, check_choice
 from labkit.nn.attention import Attention
 from labkit.nn.layers import PADDING_MODES, PaddingMode, UpsampleKind
 
-Initialisation = Literal["normal", "he"]
+Initialisation = Literal["normal", "he", "he-all"]
 Bottleneck = Literal["dilated", "plain", "dense"]
 Upsample = Literal["released", UpsampleKind]
 AttentionPlace = Literal["before-dilated", "after-dilated", "gather-distribute"]
@@ -29,7 +29,8 @@ class GeneratorConfig:
         padding: "reflect" as the PyTorch release, "zeros" as the TensorFlow one, or "replicate".
         initialisation: "normal" draws weights from N(0, 0.02²) as the release; "he" keeps the scale
             of features through the depth (He et al. 2015, with ELU's gain), which trains faster
-            without normalisation layers.
+            without normalisation layers, and begins with predictions near grey; "he-all" keeps the
+            scale of the last layer too, so that the colours of the first predictions vary.
         bottleneck: what stands in the middle of a column, see `labkit.nn.bottleneck`: "dilated";
             "plain", the same layers without dilation; "dense", a fully connected layer of about as
             many parameters in place of the dilated ones, for images of one size.
