@@ -71,7 +71,8 @@ def seconds_per_step(curves: list[dict]) -> dict[str, float]:
     rates: dict[str, list[float]] = {}
     for before, now in pairwise(curves):
         rate = now["seconds"] / (now["step"] - before["step"])
-        rates.setdefault(now["stage"], []).append(rate)
+        # Records of earlier versions, which had one stage, do not name it.
+        rates.setdefault(now.get("stage", "warm-up"), []).append(rate)
     return {stage: round(median(values), 3) for stage, values in rates.items()}
 
 

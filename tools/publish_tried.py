@@ -13,11 +13,10 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from publish_run import RESULTS, without_folders
+from publish_run import RESULTS, publish
 
 from labkit.images import atomic_write
 from labkit.machine import machine
-from labkit.training.checkpoint import RunFolder, read_metrics
 
 SHOWN = (
     "generator.width",
@@ -59,13 +58,23 @@ def main() -> None:
 
 
 def tried(folders: Sequence[Path]) -> list[dict[str, object]]:
-    """The runs of a group, in the order given."""
-    return [{"run": path.name, **outcome(path), "settings": settings(path)} for path in folders]
+    """The runs of a group, in the order given: how far they came, and what they scored."""
+    return [
+        {
+            "run": run["run"],
+            "steps": run["curves"]["step"][-1],
+            "minutes": run["minutes"],
+            "validation": run["validation"][-1]["psnr"] if run["validation"] else None,
+            "telea": run["telea"],
+            "settings": settings(run["config"]),
+        }
+        for run in map(publish, folders)
+    ]
 
 
-def settings(path: Path) -> dict[str, object]:
+def settings(config: dict[str, object]) -> dict[str, object]:
     """Those of SHOWN that the run has; without a second stage, none of its settings."""
-    found = dict(flat(without_folders(json.loads(RunFolder(path).config.read_text()))))
+    found = dict(flat(config))
     # Earlier runs have the first stage's settings one level higher.
     found["reconstruction.known"] = found.get(
         "objective.reconstruction.known", found.get("reconstruction.known")
@@ -75,19 +84,6 @@ def settings(path: Path) -> dict[str, object]:
         name: found[name]
         for name in SHOWN
         if name in found and not (one_stage and name.startswith(_OF_THE_SECOND_STAGE))
-    }
-
-
-def outcome(path: Path) -> dict[str, object]:
-    """How far a run came, and what it scored on its validation pictures."""
-    records = read_metrics(RunFolder(path).metrics)
-    scores = [r["validation_psnr"] for r in records if "validation_psnr" in r]
-    telea = [r["validation_psnr_telea"] for r in records if "validation_psnr_telea" in r]
-    return {
-        "steps": max(r["step"] for r in records),
-        "minutes": round(sum(r.get("seconds", 0.0) for r in records) / 60, 1),
-        "validation": round(scores[-1], 3) if scores else None,
-        "telea": round(telea[-1], 3) if telea else None,
     }
 
 
