@@ -29,8 +29,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     measured = arguments.measured
-    file = measured / "summary.json" if measured.is_dir() else measured
-    summary = json.loads(file.read_text())
+    source = measured / "summary.json" if measured.is_dir() else measured
+    summary = json.loads(source.read_text())
     words = summary["environment"]["command"].split()
     summary["environment"]["command"] = " ".join(
         Path(word).name if "/" in word else word for word in words
@@ -39,7 +39,7 @@ def main() -> None:
     text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
     atomic_write(target, lambda file: file.write(text.encode()))
     print(target)
-    if (picture := file.with_suffix(".png")).is_file():
+    if (picture := source.with_suffix(".png")).is_file():
         print(shutil.copy(picture, target.with_suffix(".png")))
 
 

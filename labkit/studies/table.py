@@ -180,38 +180,44 @@ class Scorer:
         """Of the methods that are not trained here."""
         for method in open_methods(CLASSICAL_ROWS, self.plan.weights):
             path = self.plan.runs / f"{method.label}-{size}.json"
-            yield from self._kept(path, method.weights_sha256, lambda method=method: method, size)
+            kept = self._kept(path, method.weights_sha256)
+            yield from kept or self._score(method, path, size)
 
     def run(self, row: TableRow, size: int) -> list[Score]:
-        """Of a run that is complete."""
+        """Of a run that is complete; its generator is loaded only where scores are missing."""
         weights = self.plan.folder(row) / WEIGHTS
         digest = weights_hash(str(weights))
+        path = self.plan.folder(row) / f"scores-{size}.json"
+        if kept := self._kept(path, digest):
+            return kept
+        method = Method(row.folder, "gmcnn", load_generator(weights), digest)
+        return self._score(method, path, size)
 
-        def opened() -> Method:
-            return Method(row.folder, "gmcnn", load_generator(weights), digest)
+    def _kept(self, path: Path, digest: str | None) -> list[Score] | None:
+        """The scores in a file; None where there are none of these pairs and weights."""
+        kept = json.loads(path.read_text()) if path.exists() else {"key": None}
+        if kept["key"] != self._key(digest):
+            return None
+        return [Score(**score) for score in kept["scores"]]
 
-        return self._kept(self.plan.folder(row) / f"scores-{size}.json", digest, opened, size)
-
-    def _kept(
-        self, path: Path, digest: str | None, opened: Callable[[], Method], size: int
-    ) -> list[Score]:
-        """The scores in the file, or new ones where it holds those of other pairs or weights."""
-        key = f"{self.key} {digest}"
-        if path.exists():
-            kept = json.loads(path.read_text())
-            if kept["key"] == key:
-                return [Score(**score) for score in kept["scores"]]
+    def _score(self, method: Method, path: Path, size: int) -> list[Score]:
         config = ProtocolConfig(size=size, as_reported=True)
-        scores = evaluate(self.pairs, [opened()], config, lpips=self.lpips, progress=True).scores
+        scores = evaluate(self.pairs, [method], config, lpips=self.lpips, progress=True).scores
+        key = self._key(method.weights_sha256)
         _write(path, {"key": key, "scores": [dataclasses.asdict(score) for score in scores]})
         return scores
 
+    def _key(self, digest: str | None) -> str:
+        return f"{self.key} {digest}"
+
 
 def first_weights(plan: TablePlan) -> list[Path]:
-    """The generators of the rows that are complete, one of each, in the table's order."""
-    rows = [row for row in table_runs(plan.seeds, plan.only) if _is_complete(plan, row)]
-    first = {row.name: row for row in reversed(rows)}
-    return [plan.folder(first[name]) / WEIGHTS for name in TITLES if name in first]
+    """The generators of the rows that are complete, the first of each, in the table's order."""
+    first: dict[str, Path] = {}
+    for row in table_runs(plan.seeds, plan.only):
+        if _is_complete(plan, row):
+            first.setdefault(row.name, plan.folder(row) / WEIGHTS)
+    return list(first.values())
 
 
 def _train(plan: TablePlan, row: TableRow) -> None:
