@@ -315,7 +315,27 @@ def test_crops_have_the_size_asked_for_and_flips_mirror() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         assert Augmentation(smallest_crop=0.5)(image, 24, rng).shape == (24, 24, 3)
+        assert Augmentation(largest_crop=1.9)(image, 24, rng).shape == (24, 24, 3)
     plain, flipped = Augmentation(flip=False), Augmentation(flip=True)
     assert (plain(image, 40, rng) == image).all()
     results = {flipped(image, 40, rng).tobytes() for _ in range(20)}
     assert results == {image.tobytes(), image[:, ::-1].tobytes()}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_crop_wider_than_the_picture_holds_it_and_its_mirror_image(seed: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    wide = Augmentation(flip=False, largest_crop=1.5)
+    side, top, left, _ = wide.draw(40, np.random.default_rng(seed))
+    assert 40 < side <= 60 and 40 - side <= min(top, left) and max(top, left) <= 0
+    drawn = wide(image, side, np.random.default_rng(seed))  # not resized
+    assert (drawn[-top : 40 - top, -left : 40 - left] == image).all()
+    rows, columns = (np.abs(np.arange(side) + start) for start in (top, left))
+    rows, columns = (np.where(line < 40, line, 78 - line) for line in (rows, columns))
+    assert (drawn == image[rows[:, None], columns]).all()
+
+
+@pytest.mark.parametrize("largest", [0.9, 2.0, float("nan")])
+def test_a_crop_wider_than_a_mirror_reaches_is_refused(largest: float) -> None:
+    with pytest.raises(InputError, match=r"largest crop .* must lie in \[1, 1.9\]"):
+        Augmentation(largest_crop=largest)

@@ -74,6 +74,13 @@ def train(
             setting="data.augmentation.smallest_crop",
         ),
     ] = None,
+    widest_crop: Annotated[
+        float | None,
+        option(
+            help="Largest crop, likewise; above 1 the picture is mirrored around its edges.",
+            setting="data.augmentation.largest_crop",
+        ),
+    ] = None,
     flip: Annotated[
         bool | None,
         option(
@@ -328,6 +335,7 @@ def train(
         "data.size": size,
         "data.source_size": source_size,
         "data.augmentation.smallest_crop": crop,
+        "data.augmentation.largest_crop": widest_crop,
         "data.augmentation.flip": flip,
         "data.cache": cache,
         "generator.width": width,

@@ -21,6 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "data.masks.invert": False,
     "data.size": 64,
     "data.augmentation.smallest_crop": 1.0,
+    "data.augmentation.largest_crop": 1.0,
     "data.augmentation.flip": True,
     "data.cache": "none",
     "generator.width": 32,

@@ -29,27 +29,46 @@ class Augmentation:
 
     Attributes:
         flip: mirror half of the pictures left to right.
-        smallest_crop: a square crop whose side is drawn from [smallest_crop, 1] of the picture's,
-            at a random place, then resized; 1 keeps the whole picture.
+        smallest_crop, largest_crop: a square crop whose side is drawn from [smallest_crop,
+            largest_crop] of the picture's, at a random place, then resized. A crop larger than the
+            picture holds all of it, and its mirror image around it: things are seen from further
+            away. Where both are 1, the whole picture is kept.
     """
 
     flip: bool = True
     smallest_crop: float = 1.0
+    largest_crop: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0.1 <= self.smallest_crop <= 1.0:
             raise InputError(f"smallest crop {self.smallest_crop} must lie in [0.1, 1]")
+        # One reflection reaches no further than the picture's own side.
+        if not 1.0 <= self.largest_crop <= 1.9:
+            raise InputError(f"largest crop {self.largest_crop} must lie in [1, 1.9]")
+
+    @property
+    def keeps_scale(self) -> bool:
+        """Whether every picture is used whole, and nothing around it."""
+        return self.smallest_crop == self.largest_crop == 1.0
 
     def draw(self, source: int, rng: np.random.Generator) -> tuple[int, int, int, bool]:
-        """The crop's side, top and left in a picture of side `source`; whether to mirror it."""
-        side = round(source * rng.uniform(self.smallest_crop, 1.0))
-        top, left = rng.integers(0, source - side + 1, size=2)
+        """The crop's side, top and left in a picture of side `source`, negative where it begins
+        outside; whether to mirror it."""
+        side = round(source * rng.uniform(self.smallest_crop, self.largest_crop))
+        spare = source - side
+        top, left = rng.integers(min(0, spare), max(0, spare) + 1, size=2)
         return side, int(top), int(left), bool(self.flip and rng.random() < 0.5)
 
     def __call__(self, image: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
         """uint8 (S, S, 3) → uint8 (size, size, 3)."""
-        side, top, left, mirrored = self.draw(image.shape[0], rng)
-        image = image[top : top + side, left : left + side]
+        source = image.shape[0]
+        side, top, left, mirrored = self.draw(source, rng)
+        if side > source:  # (side, side, 3)
+            after = side - source
+            edges = (-top, after + top, -left, after + left)
+            image = cv2.copyMakeBorder(image, *edges, cv2.BORDER_REFLECT_101)
+        else:
+            image = image[top : top + side, left : left + side]
         if side != size:
             # Area averaging where pixels are dropped, so that thin structures do not alias.
             how = cv2.INTER_AREA if side > size else cv2.INTER_CUBIC

@@ -54,7 +54,7 @@ class DataConfig:
         if isinstance(self.augmentation, dict):
             object.__setattr__(self, "augmentation", Augmentation(**self.augmentation))
         check_choice("cache", self.cache, get_args(Cache))
-        whole = self.augmentation.smallest_crop == 1 and self.source_size in (None, self.size)
+        whole = self.augmentation.keeps_scale and self.source_size in (None, self.size)
         if self.cache == "device" and not whole:
             raise InputError(
                 "pictures cached on the device are used whole",
