@@ -47,15 +47,15 @@ def upsampling() -> list[str]:
         f"labkit study upsampling --seeds {settings['seeds']} --steps {settings['steps']}"
         f" --width {settings['width']} --precision {settings['precision']}",
         f"averaged over {settings['pictures']} pictures",
-        f"After {settings['steps']} steps they still score {four:.0f} and {three:.0f} dB at "
+        f"After {settings['steps']} steps they still score {four:.1f} and {three:.1f} dB at "
         "period 2 and about 8 dB at period 4",
         f"at {at_2['nearest']:.0f} and {at_2['subpixel']:.0f} dB (the interval of nearest "
         "includes zero), and near zero at period 4",
         f"{-loss:.1f} dB below the released one, with an interval from {low:.1f} to {high:.1f}.",
         f"The {at_2['nearest']:.0f} and {at_2['subpixel']:.0f} dB of nearest and sub-pixel",
-        f"{four:.0f} to {three:.0f} dB are left at period 2",
+        f"about {(four + three) / 2:.0f} dB are left at period 2",
         f"nearest and sub-pixel score {at_2['nearest']:.0f} and {at_2['subpixel']:.0f} dB",
-        f"which stood at {four:.0f} and {three:.0f} dB",
+        f"which ended at {four:.1f} and {three:.1f} dB",
     ]
 
 
