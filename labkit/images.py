@@ -17,7 +17,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _EIGHT_BIT_MODES = {"RGB", "L", "P", "1", "CMYK", "YCbCr", "HSV", "LAB"}
 _ALPHA_MODES = {"RGBA", "LA", "PA", "La", "RGBa"}
 _WIDE_MODES = {"I", "I;16", "I;16B", "I;16L", "F"}
+_TIFF_BITS = 258  # the tag BitsPerSample
+_LARGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}  # the formats with a quality, too
 
 
 def to_tensor(array: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
@@ -86,9 +88,11 @@ def check_image(image: Tensor, *, check_range: bool = True) -> None:
 
 
 def check_mask(mask: Tensor, image: Tensor | None = None) -> None:
-    """Raise InputError unless `mask` is (B, 1, H, W) of zeros and ones, sized like `image`."""
+    """Raise InputError unless `mask` is float (B, 1, H, W), 0 or 1, and sized like `image`."""
     if mask.ndim != 4 or mask.shape[1] != 1:
         raise InputError(f"a mask must be (B, 1, H, W), not {tuple(mask.shape)}")
+    if not mask.is_floating_point():
+        raise InputError(f"a mask must be a float tensor, not {mask.dtype}", "call mask.float()")
     if not bool(((mask == 0) | (mask == 1)).all()):
         raise InputError(
             "a mask must hold only 0 (known) and 1 (missing)",
@@ -131,11 +135,9 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
     Raises:
         InputError: not a picture, truncated, transparent, or wider than 8 bits.
     """
-    if _is_sixteen_bit_png(data):
-        # Pillow opens a 16-bit RGB PNG as 8-bit RGB without a word.
-        raise InputError(f"{name}: 16 bits a channel", "save it as 8-bit RGB")
     try:
         with Image.open(io.BytesIO(data)) as picture:
+            wide = _bits(picture, data) > 8
             picture.load()
             picture = ImageOps.exif_transpose(picture)
     except UnidentifiedImageError:
@@ -146,12 +148,12 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
         raise InputError(
             f"{name}: damaged picture ({error})", "save or download it again"
         ) from None
-    if picture.mode in _WIDE_MODES:
+    if wide or picture.mode in _WIDE_MODES:
         raise InputError(
-            f"{name}: more than 8 bits a channel (Pillow mode {picture.mode})",
+            f"{name}: more than 8 bits a channel",
             "save it as 8-bit RGB",
         )
-    if picture.mode == "P" and "transparency" in picture.info:
+    if picture.mode in _EIGHT_BIT_MODES and "transparency" in picture.info:  # palette, colour key
         picture = picture.convert("RGBA")
     if picture.mode in _ALPHA_MODES:
         picture = picture.convert("RGBA")
@@ -182,26 +184,67 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     return decode_image(data, str(path))
 
 
-def _is_sixteen_bit_png(data: bytes) -> bool:
-    return data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) > 24 and data[24] == 16
+def _bits(picture: Image.Image, data: bytes) -> int:
+    """Bits a channel in the file, where Pillow opens more than 8 as 8 without a word."""
+    if picture.format == "PNG":
+        return data[24] if len(data) > 24 else 8  # of the header chunk, which comes first
+    if picture.format == "TIFF":
+        return max(picture.tag_v2.get(_TIFF_BITS, (8,)))
+    if picture.format == "PPM":  # a comment may stand between the numbers of its header
+        header = b" ".join(line.partition(b"#")[0] for line in data[:4096].split(b"\n"))
+        numbers = header.split()[1:4]
+        return 16 if numbers[2:] and numbers[2].isdigit() and int(numbers[2]) > 255 else 8
+    return 8
 
 
-def write_image(path: str | os.PathLike[str], array: np.ndarray, *, quality: int = 95) -> None:
+def read_icc_profile(path: str | os.PathLike[str]) -> bytes | None:
+    """The colour profile of an RGB picture that `read_image` can read; None where it has none.
+
+    Profiles of grey and CMYK pictures are left: they do not say what the RGB values mean that
+    `read_image` makes of them.
+    """
+    with Image.open(path) as picture:
+        return picture.info.get("icc_profile") if picture.mode in ("RGB", "RGBA", "P") else None
+
+
+def check_suffix(path: str | os.PathLike[str]) -> None:
+    """Raise InputError unless the file's suffix names a format that `write_image` can write."""
+    suffix = Path(path).suffix.lower()
+    if Image.registered_extensions().get(suffix) not in Image.SAVE:
+        raise InputError(f"{path}: unknown picture format {suffix!r}", "use .png, .jpg or .webp")
+
+
+def write_image(
+    path: str | os.PathLike[str],
+    array: np.ndarray,
+    *,
+    quality: int = 95,
+    icc_profile: bytes | None = None,
+) -> None:
     """Write uint8 (H, W, 3) or (H, W) to `path`, atomically; the suffix names the format.
 
+    Args:
+        quality: of JPEG and WebP, 0 to 100.
+        icc_profile: what the colours mean, from `read_icc_profile`; None means sRGB.
+
     Raises:
-        InputError: wrong dtype or shape, an unknown suffix, or a file that cannot be written.
+        InputError: wrong dtype or shape, an unknown suffix, a picture larger than the format takes,
+            or a file that cannot be written.
     """
     path = Path(path)
-    if array.dtype != np.uint8 or array.ndim not in (2, 3):
+    grey = array.ndim == 2
+    if array.dtype != np.uint8 or not (grey or array.shape[2:] == (3,)) or not array.size:
         raise InputError(f"{path}: needs a uint8 picture, not {array.dtype} {array.shape}")
-    suffix = path.suffix.lower()
-    known = Image.registered_extensions()
-    if known.get(suffix) not in Image.SAVE:
-        raise InputError(f"{path}: unknown picture format {suffix!r}", "use .png, .jpg or .webp")
-    options = {"quality": quality} if known[suffix] in ("JPEG", "WEBP") else {}
+    check_suffix(path)
+    kind = Image.registered_extensions()[path.suffix.lower()]
+    limit = _LARGEST_SIDE.get(kind)
+    if limit is not None and max(array.shape[:2]) > limit:
+        raise InputError(f"{path}: {kind} holds no more than {limit:,} pixels a side", "use .png")
+    options: dict[str, Any] = {"quality": quality} if kind in _LARGEST_SIDE else {}
+    if icc_profile is not None:
+        options["icc_profile"] = icc_profile
     picture = Image.fromarray(array)
-    atomic_write(path, lambda file: picture.save(file, format=known[suffix], **options))
+    atomic_write(path, lambda file: picture.save(file, format=kind, **options))
 
 
 def png_bytes(array: np.ndarray) -> bytes:

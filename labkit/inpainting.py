@@ -57,7 +57,8 @@ def inpaint(
 
     Returns:
         uint8 (H, W, 3), a new array: `image` where the mask is False, the fill where it is True. A
-        mask without a missing pixel gives the image back unchanged.
+        mask without a missing pixel gives the image back unchanged. Where all known pixels are
+        grey, so is the fill: a network's is averaged over its three channels.
 
     Raises:
         InputError: arrays of another type or size, a mask that leaves nothing known, an unknown
@@ -79,9 +80,17 @@ def inpaint(
         if generator is None:
             generator = _packaged(DEFAULT_WEIGHTS, str(device))
         filled = _fill_with_network(generator, image_with_hole, mask, progress)
+        if _is_grey(image_with_hole):
+            filled[mask] = np.rint(filled[mask].mean(axis=1, keepdims=True))  # (missing pixels, 1)
     else:
         filled = CLASSICAL[method](image_with_hole, mask)
     return np.where(mask[..., None], filled, image)
+
+
+def _is_grey(image: np.ndarray) -> bool:
+    """Whether red, green and blue are equal in every pixel."""
+    red, green, blue = np.moveaxis(image, 2, 0)  # (H, W) each
+    return np.array_equal(red, green) and np.array_equal(red, blue)
 
 
 def check_pair(image: np.ndarray, mask: np.ndarray) -> None:

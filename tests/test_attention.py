@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
@@ -287,6 +288,39 @@ def test_the_report_s_gate_leaves_its_column_alone():
     assert all(torch.equal(a, b) for a, b in zip(ours[:2], theirs[:2], strict=True))
 
 
+@pytest.mark.parametrize("kind", ["se-report", "a2-report"])
+def test_the_report_s_block_takes_the_first_feature_and_the_one_before_the_last(kind):
+    model = randomised(attending(kind, "before-dilated"), seed=2)
+    image, mask = (x.double() for x in picture())
+    column = model.columns[2]
+    first = column.encoder[0](torch.cat([image * (1 - mask), mask], dim=1))
+    late = first
+    for layer in (*column.encoder[1:], *column.bottleneck, *column.decoder[:-1]):
+        late = layer(late)
+    found = model.features(image, mask)[2]
+    assert torch.allclose(found[:, :4], column.decoder[-1](late), rtol=1e-12)
+    assert torch.allclose(found[:, 4:], column.attention(first, late), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["se", "a2"])
+@pytest.mark.parametrize(
+    ("place", "source"), [("before-dilated", "encoder"), ("after-dilated", "bottleneck")]
+)
+def test_attention_receives_what_its_place_says(kind, place, source):
+    model = attending(kind, place)
+    results, received = [], []
+    for column in model.columns:
+        part = getattr(column, source)
+        part.register_forward_hook(lambda module, inputs, result: results.append(result))
+        column.attention.register_forward_pre_hook(
+            lambda module, inputs: received.append(inputs[0])
+        )
+    with torch.no_grad():
+        model(*picture())
+    assert len(results) == len(received) == 3
+    assert all(a is b for a, b in zip(results, received, strict=True))
+
+
 def test_a_fresh_a2_is_the_base_generator():
     image, mask = picture()
     base = GMCNN(GeneratorConfig(width=4, initialisation="he")).eval()
@@ -333,3 +367,18 @@ def test_report_se_is_the_gate_alone():
     first, late = features(1, 4, 3, 3), features(1, 4, 3, 3, seed=1)
     assert torch.equal(block(first, late), block.gate(first))
     assert block.gate.gate == "tanh" and block.gate.reduce.out_features == 4
+
+
+@pytest.mark.parametrize(
+    ("padding", "mode"), [("reflect", "reflect"), ("zeros", "constant"), ("replicate", "replicate")]
+)
+def test_report_a2_written_out(padding, mode):
+    """A sigmoid's share of the first feature, times ELU of a 3×3 convolution of the late one."""
+    block = randomised(ReportA2(4, padding))
+    first, late = features(2, 4, 3, 5), features(2, 4, 3, 5, seed=1)
+    gate, conv = block.gate, block.late[0].conv
+    hidden = F.relu(first.mean(dim=(2, 3)) @ gate.reduce.weight.T + gate.reduce.bias)
+    scores = hidden @ gate.expand.weight.T + gate.expand.bias  # (2, 4)
+    convolved = F.conv2d(F.pad(late, (1, 1, 1, 1), mode=mode), conv.weight, conv.bias)
+    expected = first / (1 + torch.exp(-scores))[:, :, None, None] * F.elu(convolved)
+    assert torch.allclose(block(first, late), expected, atol=1e-12)

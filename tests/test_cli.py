@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from labkit import __version__
 from labkit.cli import _take_debug, main, train_settings
@@ -160,17 +160,30 @@ def test_a_mask_that_looks_inverted_warns(files, tmp_path: Path, capsys) -> None
     code, _, lines = run(capsys, "inpaint", image, mask, "-o", out, "--method", "telea")
     assert code == 0 and out.exists()
     assert len(lines) == 1 and lines[0].startswith("labkit: warning: ")
-    assert "inverted.png" in lines[0] and "invert" in lines[0].split("inverted.png", 1)[1]
+    assert "inverted.png" in lines[0] and "invert it (--invert-mask)" in lines[0]
+    save(mask, hole() & (np.arange(64) > 30)[None])
+    arguments = ["inpaint", image, mask, "-o", out, "--method", "mean", "--invert-mask"]
+    code, _, lines = run(capsys, *arguments)
+    assert code == 0 and "was inverted on reading (--invert-mask)" in lines[0]
 
 
 def test_nothing_missing_and_everything_missing(files, tmp_path: Path, capsys) -> None:
     image, _, out = files
-    none = save(tmp_path / "none.png", np.zeros((48, 64), bool))
-    assert run(capsys, "inpaint", image, none, "-o", out, "--method", "telea")[0] == 0
+    end = ["-o", out, "--method", "telea"]
+    none = save(tmp_path / "none.png", hole().astype(np.uint8) * 100)
+    code, _, (line,) = run(capsys, "inpaint", image, none, *end)
+    assert code == 0 and line.startswith(f"labkit: warning: {none}: no pixel is missing")
+    assert "nothing was filled; its brightest value is 100, and values above 127" in line
     np.testing.assert_array_equal(load(out), picture())
+    light = save(tmp_path / "light.png", 255 - load(none)[..., 0])
+    _, _, (line,) = run(capsys, "inpaint", image, light, *end, "--invert-mask")
+    assert "its darkest value is 155, and --invert-mask takes up to 127" in line
+    dot = save(tmp_path / "dot.png", np.arange(48 * 64 * 4).reshape(96, 128) == 128)
+    _, _, (line,) = run(capsys, "inpaint", image, dot, *end, "--resize-mask")
+    assert "dot.png: no pixel" in line and "its hole was lost when it was resized" in line
     every = save(tmp_path / "every.png", np.ones((48, 64), bool))
-    line = fails(capsys, "inpaint", image, every, "-o", out, "--method", "telea")
-    assert "every.png: every pixel is missing" in line
+    line = fails(capsys, "inpaint", image, every, *end)
+    assert "every.png: every pixel is missing" in line and "(--invert-mask)" in line
 
 
 def test_pictures_that_cannot_be_read(files, tmp_path: Path, capsys) -> None:
@@ -206,12 +219,28 @@ def test_rotated_and_grey_pictures_are_filled_upright(files, tmp_path: Path, cap
     np.testing.assert_array_equal(load(out)[~hole()][:, 2], picture()[~hole()][:, 0])
 
 
+def test_the_colour_profile_is_kept(tmp_path: Path, capsys) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    (tmp_path / "images").mkdir()
+    image, mask = tmp_path / "images" / "a.png", save(tmp_path / "masks" / "a.png", hole())
+    Image.fromarray(picture()).save(image, icc_profile=profile)
+    one, several = tmp_path / "one.jpg", tmp_path / "several"
+    assert run(capsys, "inpaint", image, mask, "-o", one, "--method", "mean")[0] == 0
+    arguments = ["inpaint", image.parent, mask.parent, "-o", several, "--method", "mean"]
+    assert run(capsys, *arguments)[0] == 0
+    for path in (one, several / "a.png"):
+        with Image.open(path) as filled:
+            assert filled.info["icc_profile"] == profile, path
+
+
 def test_methods_weights_and_devices_that_do_not_exist(files, weights, tmp_path, capsys) -> None:
     image, mask, out = files
     start = ["inpaint", image, mask, "-o", out]
     assert "choose from gmcnn, telea" in fails(capsys, *start, "--method", "magic")
     assert "packaged weights:" in fails(capsys, *start, "--weights", "nobody")
-    assert "--weights" in fails(capsys, *start, "--method", "ns", "--weights", weights)
+    line = fails(capsys, *start, "--method", "ns", "--weights", weights)
+    assert f"--weights {weights} means nothing to --method ns; leave it out" in line
+    assert "--device cpu" in fails(capsys, *start, "--method", "telea", "--device", "cpu")
     assert "auto, cpu" in fails(capsys, *start, "--weights", weights, "--device", "abacus")
     garbage = tmp_path / "garbage.safetensors"
     garbage.write_bytes(b"\x00" * 100)
@@ -221,6 +250,22 @@ def test_methods_weights_and_devices_that_do_not_exist(files, weights, tmp_path,
     line = fails(capsys, "inpaint", small, small_mask, "-o", out, "--weights", weights)
     assert "40×20" in line and "at least 32" in line
     assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["state.pt", "state.previous.pt"])
+def test_a_checkpoint_is_not_taken_for_weights(files, pairs, tmp_path, capsys, name: str) -> None:
+    image, mask, out = files
+    state = tmp_path / "run" / name
+    state.parent.mkdir()
+    state.write_bytes(b"what a training goes on from")
+    (state.parent / "config.json").write_text("{}")
+    for command in (
+        ["evaluate", "--pairs", pairs, "--out", tmp_path / "out"],
+        ["inpaint", image, mask, "-o", out],
+        ["export", "onnx", "-o", out],
+    ):
+        line = fails(capsys, *command, "--weights", state)
+        assert f"{name}: is a checkpoint" in line and f"the run's folder, {state.parent}" in line
 
 
 def test_weights_of_another_width(files, weights: Path, capsys) -> None:
@@ -234,6 +279,21 @@ def test_weights_of_another_width(files, weights: Path, capsys) -> None:
     safetensors.torch.save_file({k: v.contiguous() for k, v in other.items()}, wrong, header)
     line = fails(capsys, "inpaint", image, mask, "-o", out, "--weights", wrong)
     assert "wrong.safetensors" in line and "width" in line
+
+
+def test_what_cannot_be_written_is_said_before_the_fill(files, tmp_path, broken, capsys) -> None:
+    image, mask, _ = files
+    save(tmp_path / "images" / "a.png", picture())
+    save(tmp_path / "masks" / "a.png", hole())
+    broken(RuntimeError("it was filled"))
+    end = ["--method", "mean"]
+    line = fails(capsys, "inpaint", image, mask, "-o", tmp_path / "nosuffix", *end)
+    assert "nosuffix: unknown picture format" in line
+    start = ["inpaint", tmp_path / "images", tmp_path / "masks", "-o"]
+    assert "cannot be written to" in fails(capsys, *start, image / "out", *end)
+    for folder in ("images", "masks"):
+        line = fails(capsys, *start, tmp_path / folder / ".." / folder, *end)
+        assert "among their own inputs" in line
 
 
 def test_results_that_cannot_be_written(files, tmp_path: Path, monkeypatch, capsys) -> None:
@@ -341,9 +401,26 @@ def test_evaluate_says_what_is_wrong(pairs: Path, tmp_path: Path, capsys) -> Non
     end = ["--out", tmp_path / "out", "--method", "mean"]
     assert "nowhere" in fails(capsys, "evaluate", "--pairs", tmp_path / "nowhere", *end)
     assert "too small" in fails(capsys, "evaluate", "--pairs", pairs, *end, "--size", 8)
+    assert "seed -1 is negative" in fails(capsys, "evaluate", "--pairs", pairs, *end, "--seed", -1)
     (pairs / "1.png").unlink()
     assert "no mask for 1.jpg" in fails(capsys, "evaluate", "--pairs", pairs, *end)
     assert not (tmp_path / "out").exists()
+
+
+def test_evaluate_looks_at_its_folder_before_it_scores(
+    pairs, tmp_path, monkeypatch, capsys
+) -> None:
+    def scored(*_: object, **__: object) -> None:
+        raise RuntimeError("it was scored")
+
+    monkeypatch.setattr("labkit.evaluation.protocol.evaluate", scored)
+    start = ["evaluate", "--pairs", pairs, "--method", "mean", "--out"]
+    (tmp_path / "file").write_text("a file")
+    assert "file: is a file" in fails(capsys, *start, tmp_path / "file")
+    assert "cannot be written to" in fails(capsys, *start, tmp_path / "file" / "out")
+    for out in (pairs, pairs / "results"):
+        assert f"--out {out}: lies inside --pairs {pairs}" in fails(capsys, *start, out)
+    assert sorted(path.suffix for path in pairs.iterdir()) == [".jpg"] * 3 + [".png"] * 3
 
 
 # Masks
@@ -373,6 +450,8 @@ def test_masks_says_what_is_wrong(tmp_path: Path, capsys) -> None:
     assert "--bin" in fails(capsys, "masks", "--kind", "rectangle", "--bin", 1, "--out", out)
     assert "--count 0" in fails(capsys, "masks", "--count", 0, "--out", out)
     assert "9" in fails(capsys, "masks", "--bin", 9, "--out", out)
+    line = fails(capsys, "masks", "--kind", "rectangle", "--size", 16, "--out", out)
+    assert "--size 16: " in line and line.endswith("; use a larger --size")
     save(out / "other.png", hole())
     assert "is not empty" in fails(capsys, "masks", "--out", out)
 
@@ -432,22 +511,9 @@ def test_train_and_resume(tmp_path: Path, capsys) -> None:
 def test_train_says_what_is_wrong(tmp_path: Path, capsys) -> None:
     end = ["--out", tmp_path / "run", "--device", "cpu"]
     assert "precision '16'" in fails(capsys, "train", *end, "--precision", 16)
-    assert "config.json" in fails(capsys, "train", *end, "--resume")
+    assert "run: holds no run" in fails(capsys, "train", *end, "--resume")
     assert "width 3" in fails(capsys, "train", *end, "--width", 3)
     assert "nowhere" in fails(capsys, "train", *end, "--data", tmp_path / "nowhere")
-
-
-def test_interrupted_training_says_how_to_go_on(tmp_path: Path, monkeypatch, capsys) -> None:
-    from labkit.training import trainer
-
-    def interrupted(*_: object, **__: object) -> Path:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(trainer, "train", interrupted)
-    out = tmp_path / "run"
-    code, _, lines = run(capsys, "train", *TINY, "--out", out)
-    assert code == 130
-    assert lines == [f"labkit: interrupted; go on with: labkit train --resume --out {out}"]
 
 
 # What nobody foresaw

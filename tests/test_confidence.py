@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from labkit.losses.confidence import (
 )
 
 KERNELS = ["gaussian", "laplacian", "laplacian-radial", "released"]
+# The authors' PyTorch code, run on a CPU: every fifth pixel of the weights of a square hole.
+GOLDEN = Path(__file__).parent / "data" / "confidence_square.npz"
 
 
 def square_hole(size: int = 256, hole: int = 128) -> torch.Tensor:
@@ -62,6 +65,14 @@ def test_the_released_kernel_against_the_error_function() -> None:
     expected = np.sqrt(np.diff(cdf))
     taps = kernel_1d(ConfidenceConfig(kernel="released", size=5)).numpy()
     np.testing.assert_allclose(taps, expected / expected.sum(), rtol=1e-9)
+
+
+def test_recorded_weights_of_the_release() -> None:
+    expected = torch.from_numpy(np.load(GOLDEN)["weight"])
+    mask = torch.zeros(1, 1, 256, 256)
+    mask[..., 103:231, 79:207] = 1
+    weight = confidence_weights(mask, ConfidenceConfig(kernel="released"), direct=True)
+    assert (weight[0, 0, ::5, ::5] - expected).abs().max() <= 2e-5
 
 
 def test_parity_with_the_release(shared) -> None:
@@ -116,6 +127,26 @@ def test_one_iteration_counts_the_known_pixels_under_a_box() -> None:
     assert confidence_weights(mask, config)[0, 0, 4, 4].item() == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize(("padding", "known"), [("reflect", 8), ("zeros", 3)])
+def test_a_missing_corner_sees_reflections_or_nothing_beyond_the_border(padding, known) -> None:
+    # Its 3×3 box lies in the picture with 4 pixels, 3 of them known; 5 more are reflections of
+    # known ones, or zeros.
+    mask = torch.zeros(1, 1, 5, 5, dtype=torch.float64)
+    mask[0, 0, 0, 0] = 1
+    config = ConfidenceConfig(size=3, scale=1e6, iterations=1, padding=padding)
+    assert confidence_weights(mask, config)[0, 0, 0, 0].item() == pytest.approx(known / 9, abs=1e-9)
+
+
+def test_an_even_kernel_reaches_further_down_and_right() -> None:
+    # A 2×2 box covers a pixel and its neighbours to the right and below: so TensorFlow pads, and
+    # its release has 64 taps.
+    mask = torch.zeros(1, 1, 6, 6, dtype=torch.float64)
+    mask[..., 2:4, 2:4] = 1
+    weight = confidence_weights(mask, ConfidenceConfig(size=2, scale=1e6, iterations=1))
+    expected = torch.tensor([[0.0, 0.5], [0.5, 0.75]], dtype=torch.float64)
+    torch.testing.assert_close(weight[0, 0, 2:4, 2:4], expected)
+
+
 masks = st.integers(0, 2**32 - 1).flatmap(
     lambda seed: st.tuples(
         st.just(seed), st.integers(8, 40), st.integers(8, 40), st.floats(0.05, 0.95)
@@ -161,6 +192,14 @@ def test_half_precision_masks_are_blurred_in_float32() -> None:
     half = confidence_weights(mask.to(torch.bfloat16))
     assert half.dtype == torch.bfloat16
     torch.testing.assert_close(half.float(), confidence_weights(mask), atol=4e-3, rtol=0)
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_autocast_changes_nothing(direct: bool) -> None:
+    mask, config = square_hole(32, 16), ConfidenceConfig(size=9, scale=4)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = confidence_weights(mask, config, direct=direct)
+    assert torch.equal(found, confidence_weights(mask, config, direct=direct))
 
 
 @pytest.mark.parametrize(

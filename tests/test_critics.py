@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.utils.parametrize import is_parametrized
 
 from labkit.errors import InputError
 from labkit.nn.critics import (
@@ -56,6 +57,40 @@ def test_parameter_counts_worked_out_by_hand(name: str, whole: int, local: int) 
     critics = Critics(CRITICS[name], 256)
     assert count_parameters(critics.networks["global"]) == whole
     assert count_parameters(critics.networks["local"]) == local
+
+
+RELEASE, SIX = (64, 128, 256, 256), (64, 128, 256, 512, 256, 128)
+# channels, local_channels, activation, slope, spectral_norm, local
+PRESETS = {
+    "release": (RELEASE, None, "elu", 0.2, True, "window"),
+    "tensorflow": (SIX, None, "leaky-relu", 0.2, False, "window"),
+    "tensorflow-irregular": (SIX, SIX[:4], "leaky-relu", 0.2, False, "patch"),
+    "keras": (SIX, None, "leaky-relu", 0.3, False, "masked"),
+}
+
+
+def test_presets_are_the_releases() -> None:
+    assert {
+        name: (c.channels, c.local_channels, c.activation, c.slope, c.spectral_norm, c.local)
+        for name, c in CRITICS.items()
+    } == PRESETS
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_critics_are_built_as_the_presets_say(name: str) -> None:
+    channels, local_channels, activation, slope, normalised, local = PRESETS[name]
+    critics = Critics(CRITICS[name], 16)
+    for part, wanted in (("global", channels), ("local", local_channels or channels)):
+        critic = critics.networks[part]
+        layers = [m for m in critic.features if isinstance(m, torch.nn.Conv2d)]
+        others = [m for m in critic.features if not isinstance(m, torch.nn.Conv2d)]
+        assert tuple(layer.out_channels for layer in layers) == wanted
+        assert all(is_parametrized(layer) is normalised for layer in (*layers, critic.head))
+        if activation == "elu":
+            assert all(isinstance(m, torch.nn.ELU) for m in others)
+        else:
+            assert {m.negative_slope for m in others} == {slope}
+    assert critics.networks["global"].kind == "none" and critics.networks["local"].kind == local
 
 
 @pytest.mark.parametrize(("name", "layers"), [("release", 4), ("tensorflow", 6), ("keras", 6)])

@@ -327,10 +327,20 @@ def test_a_file_of_one_s_own_is_used_and_kept(offered, server, tmp_path):
     with pytest.raises(InputError, match=r"none of the files.*train\.zip, test\.zip"):
         download(offered, tmp_path / "more", files=[tmp_path / "other.zip"])
     own.write_bytes(b"another")
-    with pytest.raises(InputError, match="its hash differs"):
+    with pytest.raises(InputError, match="its hash differs; name the right file, or leave --file"):
         download(offered, tmp_path / "more", files=[own])
-    with pytest.raises(InputError, match="no such file"):
-        download(offered, tmp_path / "more", files=[tmp_path / "gone" / "train.zip"])
+    for to in ("more", "masks"):  # the second holds all parts already
+        with pytest.raises(InputError, match=r"train\.zip: no such file"):
+            download(offered, tmp_path / to, files=[tmp_path / "gone" / "train.zip"])
+
+
+def test_a_folder_that_cannot_be_made(offered, server, tmp_path):
+    own = tmp_path / "train.zip"
+    own.write_bytes(server.body)
+    for files in ([own], []):
+        with pytest.raises(InputError, match=r"cannot be made.*; name another folder"):
+            download(offered, own / "masks", files=files)
+    assert server.asked == []
 
 
 def test_terms_come_first(offered, server, tmp_path, capsys, monkeypatch):
@@ -347,6 +357,10 @@ def test_terms_come_first(offered, server, tmp_path, capsys, monkeypatch):
     assert main(["download", "nvidia-masks", "--to", str(to), "--yes"]) == 0
     out = capsys.readouterr().out
     assert f"{to / 'train'}: 2 files" in out and f"ready: labkit train --masks {to}/test" in out
+    for options in (["--to", str(to)], ["--file", "vgg19.pth"], ["--yes"]):
+        assert main(["download", "features", *options]) == 2
+        problem = f"{' '.join(options)} means nothing to labkit download features"
+        assert problem in capsys.readouterr().err
     assert main(["download", "imagenet"]) == 2
     assert "'imagenet' is unknown; one of celeba-hq" in capsys.readouterr().err
 

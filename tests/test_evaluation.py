@@ -377,7 +377,11 @@ def test_raw_output_of_a_hard_mask_is_the_networks_prediction() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [({"size": 16}, "too small"), ({"size": 250, "as_reported": True}, "multiple of 4")],
+    [
+        ({"size": 16}, "too small"),
+        ({"size": 250, "as_reported": True}, "multiple of 4"),
+        ({"seed": -1}, "seed -1 is negative"),
+    ],
 )
 def test_protocol_settings_are_checked(settings: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
@@ -397,6 +401,9 @@ def test_weights_become_rows_named_apart(tmp_path: Path) -> None:
     assert [m.label for m in methods] == ["ns", "gmcnn first", "gmcnn second", "gmcnn third"]
     digest = hashlib.sha256((tmp_path / "third.safetensors").read_bytes()).hexdigest()
     assert methods[-1].weights_sha256 == digest
+    save_generator(model, tmp_path / "lr0.001" / "generator.safetensors")
+    (run,) = open_methods([], [str(tmp_path / "lr0.001")])
+    assert run.label == "gmcnn lr0.001"
     save_generator(model, tmp_path / "other" / "third.safetensors")
     twice = [str(tmp_path / "third.safetensors"), str(tmp_path / "other" / "third.safetensors")]
     assert [m.label for m in open_methods([], twice)] == [f"gmcnn {spec}" for spec in twice]

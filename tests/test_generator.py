@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -22,6 +24,10 @@ from labkit.nn.layers import PaddedConv2d, pad
 from labkit.nn.weights import load_authors
 
 TINY = GeneratorConfig(width=4)
+# The authors' PyTorch network with drawn weights of width 2, run on a CPU: the weights in 128ths
+# under the authors' names, and every fifth pixel of the output, all four borders among them. Its
+# layers were transcribed, and checked on their own output of width 4: equal to the last bit.
+GOLDEN = Path(__file__).parent / "data" / "generator_width2.npz"
 
 
 def picture(
@@ -73,6 +79,17 @@ def test_any_size_in_the_same_size_out(size: tuple[int, int], padding: str) -> N
     assert prediction.abs().max() <= 1
 
 
+def test_other_sizes_are_reflected_at_the_bottom_and_the_right_picture_and_mask_alike() -> None:
+    image, _ = picture(33, 47)
+    mask = torch.zeros(1, 1, 33, 47)
+    mask[..., 20:, 38:] = 1  # the hole reaches the corner, and what is reflected is missing too
+    more = ((0, 0), (0, 0), (0, 3), (0, 1))
+    larger = [torch.from_numpy(np.pad(x.numpy(), more, mode="reflect")) for x in (image, mask)]
+    model = GMCNN(GeneratorConfig(width=2, initialisation="he")).eval()
+    with torch.no_grad():
+        assert torch.equal(model(image, mask), model(*larger)[..., :33, :47])
+
+
 def test_a_large_size_that_is_no_multiple_of_four() -> None:
     image, mask = picture(512, 678)
     with torch.no_grad():
@@ -86,6 +103,20 @@ def test_output_of_the_authors_weights(shared) -> None:
     with torch.no_grad():
         prediction = model(x[:, :3], x[:, 3:])
     assert (prediction - torch.from_numpy(golden["output"])).abs().max() <= 1e-5
+
+
+def test_recorded_output_of_the_authors_code(tmp_path) -> None:
+    golden = dict(np.load(GOLDEN))
+    expected = torch.from_numpy(golden.pop("output"))
+    torch.save({k: torch.from_numpy(v) / 128 for k, v in golden.items()}, tmp_path / "authors.pth")
+    # NumPy has frozen what RandomState draws.
+    colours = np.random.RandomState(0).randint(-128, 129, (1, 3, 196, 216)) / 128
+    image, mask = torch.from_numpy(colours).float(), torch.zeros(1, 1, 196, 216)
+    mask[..., 60:130, 40:120] = 1
+    mask[..., :30, 180:] = 1
+    with torch.no_grad():
+        prediction = load_authors(tmp_path / "authors.pth")(image, mask)
+    assert (prediction[..., ::5, ::5] - expected).abs().max() <= 5e-5
 
 
 def test_nothing_under_the_mask_can_leak_into_the_prediction() -> None:
@@ -232,6 +263,32 @@ def test_reflection_at_any_distance_is_numpys(height: int, width: int, reach: tu
     np.testing.assert_array_equal(
         pad(x, top, bottom, left, right, "reflect")[0, 0].numpy(), expected
     )
+
+
+@pytest.mark.parametrize(("mode", "numpys"), [("replicate", "edge"), ("zeros", "constant")])
+def test_other_ways_to_pad_are_numpys(mode: str, numpys: str) -> None:
+    x = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    expected = np.pad(x.numpy(), ((0, 0), (0, 0), (1, 2), (3, 6)), mode=numpys)
+    np.testing.assert_array_equal(pad(x, 1, 2, 3, 6, mode).numpy(), expected)
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {},
+        {"bottleneck": "plain"},
+        {"upsample": "subpixel"},
+        {"attention": "se", "reduction": 4},
+        {"attention": "a2-report"},
+    ],
+)
+@pytest.mark.parametrize("padding", ["reflect", "zeros", "replicate"])
+def test_every_convolution_has_the_padding_of_the_configuration(padding: str, variant) -> None:
+    model = GMCNN(GeneratorConfig(width=2, padding=padding, **variant))
+    modules = dict(model.named_modules())
+    layers = {name: m.padding for name, m in modules.items() if isinstance(m, PaddedConv2d)}
+    assert len(layers) >= 12 + 14 + 16 + 2
+    assert set(layers.values()) == {padding}
 
 
 @pytest.mark.parametrize("reach", [3, 7, 8, 20])

@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.errors import InputError
+from labkit.images import compose
 from labkit.losses import matching
 from labkit.losses.id_mrf import IDMRFConfig, IDMRFLoss, id_mrf, unit_vectors
 from labkit.losses.matching import best_shares, relative_similarity
+from labkit.nn.features import Features
 
 GOLDEN = Path(__file__).parent / "data" / "id_mrf.npz"  # the authors' PyTorch code, run on a CPU
 PATHS = ("dense", "streamed")
@@ -151,6 +153,20 @@ def test_restriction_equals_the_crop():
     assert float(id_mrf(generated, target, where=where)) == pytest.approx(float(cropped), rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("patch", "rows", "columns"),
+    [(2, slice(2, 6), slice(3, 8)), (3, slice(1, 6), slice(2, 8)), (4, slice(1, 7), slice(2, 9))],
+)
+def test_patches_are_compared_where_their_centres_are(patch, rows, columns):
+    """Of an even number of positions, the first of the middle two is the centre."""
+    generated, target = maps(1, 4, 9, 10), maps(1, 4, 9, 10, seed=1)
+    where = torch.zeros(1, 1, 9, 10)
+    where[:, :, 2:5, 3:7] = 1  # a patch of 3 reaches one position further on each side
+    crops = generated[:, :, rows, columns], target[:, :, rows, columns]
+    found = id_mrf(generated, target, patch=patch, where=where)
+    assert float(found) == pytest.approx(float(id_mrf(*crops, patch=patch)), rel=1e-12)
+
+
 def test_mean_and_sum_over_the_batch():
     generated, target = maps(3, 4, 4, 4), maps(3, 4, 4, 4, seed=1)
     one_by_one = [float(id_mrf(generated[i : i + 1], target[i : i + 1])) for i in range(3)]
@@ -170,6 +186,15 @@ def test_centring():
     same = id_mrf(generated + per_channel, target + per_channel, centre="channel")
     expected = id_mrf(generated, target, centre="channel")
     assert float(same) == pytest.approx(float(expected), rel=1e-10)
+
+
+def test_channels_are_centred_by_the_target_s_means_over_the_batch():
+    generated, target = maps(2, 4, 3, 5), maps(2, 4, 3, 5, seed=1)
+    target[1] += 1  # the two examples' own means are far apart, and far from the generated ones
+    means = target.mean(dim=(0, 2, 3), keepdim=True)
+    expected = id_mrf(generated - means, target - means, centre="none")
+    found = id_mrf(generated, target, centre="channel")
+    assert float(found) == pytest.approx(float(expected), rel=1e-12)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -281,6 +306,55 @@ class TestLoss:
         )
         assert whole != hole and hole <= math.log(8 * 8)
 
+    def written_out(self, layers, mask, normalise="imagenet", **options):
+        """The sum over layers, by `id_mrf` itself."""
+        features = Features("random:0", list(layers), normalise=normalise)
+        generated = features(compose(self.target, self.image, mask))
+        wanted = features(self.target)
+        terms = [w * id_mrf(generated[k], wanted[k], **options) for k, w in layers.items()]
+        return float(sum(terms))
+
+    @pytest.mark.parametrize(
+        "option",
+        [
+            {},
+            {"bandwidth": 0.2},
+            {"epsilon": 0.1},
+            {"patch": 2},
+            {"centre": "channel"},
+            {"reduction": "sum"},
+            {"exclude_self": True},
+            {"normalise": "mean-only"},
+        ],
+    )
+    def test_each_option_reaches_every_layer(self, option):
+        layers = {"relu2_1": 1.0, "relu3_1": 0.5}
+        mask = torch.zeros(2, 1, 32, 32)
+        mask[:, :, 8:24, 4:20] = 1
+        found = IDMRFLoss(IDMRFConfig("random:0", layers, **option))(self.image, self.target, mask)
+        expected = self.written_out(layers, mask, **option)
+        assert float(found) == pytest.approx(expected, rel=1e-6)
+        if option:
+            assert expected != pytest.approx(self.written_out(layers, mask), rel=1e-4)
+
+    def test_region_hole_takes_every_cell_that_the_hole_touches(self):
+        mask = torch.zeros(2, 1, 32, 32)
+        mask[:, :, 9:23, 5:14] = 1
+        cells = torch.zeros(2, 1, 8, 8)  # of 4×4 pixels: rows 2 to 5 and columns 1 to 3 are touched
+        cells[:, :, 2:6, 1:4] = 1
+        layers = {"relu3_1": 1.0}
+        loss = IDMRFLoss(IDMRFConfig("random:0", layers, region="hole"))
+        expected = self.written_out(layers, mask, where=cells)
+        assert float(loss(self.image, self.target, mask)) == pytest.approx(expected, rel=1e-6)
+
+    def test_the_target_has_no_gradient(self):
+        target = self.target.clone().requires_grad_()
+        prediction = self.image.clone().requires_grad_()
+        # All missing: the composite takes nothing from the target.
+        IDMRFLoss(self.config)(prediction, target, torch.ones(2, 1, 32, 32)).backward()
+        assert target.grad is None or not target.grad.any()
+        assert prediction.grad.any()
+
     def test_default_is_the_paper_s(self):
         assert IDMRFConfig().features == "vgg19"
         assert IDMRFConfig().layer_weights() == {"relu3_2": 1.0, "relu4_2": 2.0}
@@ -311,3 +385,28 @@ def test_rows_that_are_certain_are_skipped_and_nothing_else(exclude_self):
     assert bool((dense != 0).any())
     shares = torch.tensor([[0.0, 1.0, 0.0], [1.0, 1e-30, 0.0], [0.5, 0.5, 0.0], [0.2, 0.8, 0.0]])
     assert matching._undecided(shares).tolist() == [False, True, True, True]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("exclude_self", [False, True])
+def test_a_cosine_that_rounding_puts_above_one_is_a_perfect_match(streamed, exclude_self):
+    """As in TensorFloat-32: without a bound the temperature would turn negative, and the best
+    match become the worst."""
+    s = torch.eye(5)
+    shares = best_shares(1.001 * s, s, exclude_self=exclude_self, streamed=streamed)
+    assert torch.equal(shares, torch.ones(5))
+
+
+@pytest.mark.parametrize("exclude_self", [False, True])
+def test_both_paths_agree_above_one_too(exclude_self):
+    lengths = torch.tensor([0.5, 1.1, 2.0, 3.0, 0.9], dtype=torch.float64)[:, None]
+    v = torch.nn.functional.normalize(maps(5, 3)) * lengths
+    s = torch.nn.functional.normalize(maps(6, 3, seed=1))
+    assert bool(((v @ s.T).amax(dim=1) > 1).any())
+    found = []
+    for streamed in (False, True):
+        leaves = v.clone().requires_grad_(), s.clone().requires_grad_()
+        shares = best_shares(*leaves, 0.5, 0.1, exclude_self, streamed=streamed)
+        found.append((shares, *torch.autograd.grad(shares.log().sum(), leaves)))
+    for dense, streamed in zip(*found, strict=True):
+        assert torch.allclose(dense, streamed, rtol=1e-9, atol=1e-12)

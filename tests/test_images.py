@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
 from labkit.errors import InputError
 from labkit.images import (
@@ -19,6 +19,7 @@ from labkit.images import (
     check_mask,
     compose,
     mask_input,
+    read_icc_profile,
     read_image,
     to_tensor,
     to_uint8,
@@ -97,6 +98,15 @@ def test_an_opaque_alpha_channel_is_dropped_and_a_transparent_one_refused(tmp_pa
         read_image(tmp_path / "glass.png")
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "P"])
+def test_a_colour_that_stands_for_transparent_is_refused_too(tmp_path, mode: str) -> None:
+    colour = (0, 0, 0) if mode == "RGB" else 0
+    picture = Image.new(mode, (8, 6), color=colour)
+    picture.save(tmp_path / "key.png", transparency=colour)
+    with pytest.raises(InputError, match=r"key\.png: transparent pixels \(alpha down to 0\)"):
+        read_image(tmp_path / "key.png")
+
+
 def test_exif_rotation_is_applied(tmp_path) -> None:
     picture = Image.new("RGB", (8, 4))
     exif = picture.getexif()
@@ -109,10 +119,15 @@ def test_sixteen_bits_are_refused(tmp_path) -> None:
     import cv2
 
     Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(tmp_path / "grey16.png")
-    cv2.imwrite(str(tmp_path / "rgb16.png"), np.full((4, 4, 3), 40_000, np.uint16))
-    for name in ("grey16.png", "rgb16.png"):
-        with pytest.raises(InputError, match=r"8-bit"):
+    names = ("rgb16.png", "rgb16.tif", "rgb16.ppm")
+    for name in names:
+        cv2.imwrite(str(tmp_path / name), np.full((4, 4, 3), 40_000, np.uint16))
+    for name in ("grey16.png", *names):
+        with pytest.raises(InputError, match=r"more than 8 bits.*8-bit"):
             read_image(tmp_path / name)
+    for name in ("rgb8.tif", "rgb8.ppm"):
+        cv2.imwrite(str(tmp_path / name), np.full((4, 4, 3), 40, np.uint8))
+        assert (read_image(tmp_path / name) == 40).all()
 
 
 def test_files_that_are_no_pictures_are_named(tmp_path) -> None:
@@ -169,17 +184,41 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path) -> None:
 def test_unknown_suffixes_and_wrong_arrays_are_refused(tmp_path) -> None:
     with pytest.raises(InputError, match=r"\.xyz"):
         write_image(tmp_path / "a.xyz", EVERY_GREY)
-    with pytest.raises(InputError, match=r"uint8"):
-        write_image(tmp_path / "a.png", EVERY_GREY.astype(float))
+    for wrong in (EVERY_GREY.astype(float), np.zeros((4, 4, 5), np.uint8), EVERY_GREY[:0]):
+        with pytest.raises(InputError, match=r"a\.png: needs a uint8 picture"):
+            write_image(tmp_path / "a.png", wrong)
+    for suffix, side in (("jpg", 65_501), ("webp", 16_384)):
+        with pytest.raises(InputError, match=rf"a\.{suffix}: .* pixels a side; use \.png"):
+            write_image(tmp_path / f"a.{suffix}", np.zeros((1, side, 3), np.uint8))
     with pytest.raises(InputError, match=r"uint8"):
         to_tensor(EVERY_GREY.astype(np.float32))
     with pytest.raises(InputError, match=r"\(H, W, 3\)"):
         to_tensor(EVERY_GREY[..., 0])
 
 
+def test_quality_and_colour_profile_reach_the_file(tmp_path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    for quality in (20, 95):
+        write_image(tmp_path / f"{quality}.jpg", noise, quality=quality)
+    sizes = [(tmp_path / f"{quality}.jpg").stat().st_size for quality in (20, 95)]
+    assert 2 * sizes[0] < sizes[1]
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for suffix in ("png", "jpg", "webp", "tif"):
+        write_image(tmp_path / f"p.{suffix}", noise, icc_profile=profile)
+        assert read_icc_profile(tmp_path / f"p.{suffix}") == profile
+    assert read_icc_profile(tmp_path / "20.jpg") is None
+
+
+def test_written_files_can_be_read_by_others_as_any_new_file(tmp_path) -> None:
+    (tmp_path / "plain").touch()
+    write_image(tmp_path / "a.png", EVERY_GREY)
+    assert (tmp_path / "a.png").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 @pytest.mark.parametrize(
     ("image", "says"),
     [
+        (torch.full((1, 3, 8, 8), -255.0), r"\[-1, 1\]"),
         (torch.zeros(3, 8, 8), r"\(B, 3, H, W\)"),
         (torch.zeros(1, 8, 8, 3), r"\(B, 3, H, W\)"),
         (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "float"),
@@ -203,3 +242,5 @@ def test_masks_must_be_binary_and_fit() -> None:
         check_mask(torch.ones(1, 1, 4, 4), torch.zeros(2, 3, 4, 4))
     with pytest.raises(InputError, match=r"only 0"):
         check_mask(torch.full((1, 1, 4, 4), 255.0))
+    with pytest.raises(InputError, match=r"float tensor, not torch\.bool"):
+        check_mask(torch.ones(1, 1, 4, 4, dtype=torch.bool))

@@ -109,6 +109,19 @@ def test_network_fill_is_the_rounded_prediction(generator: GMCNN) -> None:
     np.testing.assert_array_equal(inpaint(image, mask, generator=generator)[mask], expected[mask])
 
 
+def test_a_grey_picture_gets_a_grey_fill(generator: GMCNN) -> None:
+    mask = hole(36, 40, 4, 4, 20, 20)
+    image = noise(36, 40)
+    image[~mask] = image[~mask][:, :1]  # what lies under the mask may have colours
+    filled = inpaint(image, mask, generator=generator)
+    assert (filled == filled[..., :1]).all()
+    coloured = inpainting.predict_grey_levels(generator, np.where(mask[..., None], 0, image), mask)
+    assert np.abs(filled[..., 0] - coloured.mean(axis=2))[mask].max() <= 1
+    image[0, 0] = (1, 2, 3)
+    filled = inpaint(image, mask, generator=generator)
+    assert (filled != filled[..., :1])[mask].any()
+
+
 def test_nothing_missing_gives_the_image_back() -> None:
     image = noise(20, 20)
     for method in METHODS:  # without weights: none are needed

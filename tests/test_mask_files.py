@@ -107,6 +107,8 @@ def test_a_mask_without_a_known_pixel_is_refused_with_the_remedy(tmp_path: Path)
     black = save(tmp_path / "b.png", np.zeros((8, 8), np.uint8))
     with pytest.raises(InputError, match="do not invert it"):
         read_mask(black, invert=True)
+    with pytest.raises(InputError, match=r"invert the mask \(--turn-round\)$"):
+        read_mask(white, option="--turn-round")
 
 
 def test_a_mask_that_looks_inverted_warns(tmp_path: Path) -> None:
@@ -120,6 +122,11 @@ def test_a_mask_that_looks_inverted_warns(tmp_path: Path) -> None:
     path = save(tmp_path / "m.png", grey(mask))
     with pytest.warns(PolarityWarning, match=r"m\.png: 91 % .*: invert it if"):
         assert read_mask(path).sum() == 91
+    known = np.zeros((67, 91), dtype=bool)
+    known[0, :16] = True
+    path = save(tmp_path / "few.png", grey(~known))
+    with pytest.warns(PolarityWarning, match=r"few\.png: more than 99 % of the picture"):
+        read_mask(path)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +136,7 @@ def test_a_mask_that_looks_inverted_warns(tmp_path: Path) -> None:
         ("m.png", b"", "not a picture"),
         ("m.png", grey(corner()) // 255, "values 0 and 1"),
         ("m.png", np.tile(np.array([200, 90, 40], np.uint8), (8, 8, 1)), "coloured picture"),
-        ("m.png", np.full((8, 8, 4), 99, np.uint8), "transparent"),
+        ("m.png", np.full((8, 8, 4), 99, np.uint8), "transparent.*; a mask is read by its colours"),
     ],
 )
 def test_what_is_no_mask_is_refused(

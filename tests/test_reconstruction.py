@@ -89,6 +89,16 @@ def test_the_module_equals_the_functions() -> None:
     assert ReconstructionLoss(config)(prediction, target, mask).item() == expected.item()
 
 
+def test_region_weights_of_the_configuration_by_hand() -> None:
+    mask, target = half_mask(), torch.zeros(1, 3, 4, 4)
+    prediction = torch.where(mask > 0, 0.5, 0.25).expand(1, 3, 4, 4)
+    loss = ReconstructionLoss(ReconstructionConfig(hole=2.0, known=0.5, confidence=None))
+    assert loss(prediction, target, mask).item() == pytest.approx(2 * 0.5 + 0.5 * 0.25)
+    # As a part of a batch that is half missing: ¼ · 0.5 over ½ in the hole, ¾ · 0.25 over ½ around.
+    value = loss(prediction, target, mask, hole_share=torch.tensor(0.5))
+    assert value.item() == pytest.approx(2 * 0.125 / 0.5 + 0.5 * 0.1875 / 0.5)
+
+
 def test_without_confidence_every_missing_pixel_weighs_one() -> None:
     mask = half_mask(8)
     target = torch.zeros(1, 3, 8, 8)

@@ -269,4 +269,33 @@ def test_on_the_command_line(tmp_path, capsys):
     assert main([*arguments, "--keep", "gauss"]) == 2
     assert "'gauss' is unknown; one of gaussian" in capsys.readouterr().err
     assert main(["study", "nothing"]) == 2
-    assert "'nothing' is unknown; one of bottleneck" in capsys.readouterr().err
+    assert "'nothing' is unknown; one of attention" in (line := capsys.readouterr().err)
+    assert "upsampling, table" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--output", "x.png"], "--output x.png: the fills take that name; name a .json file"),
+        (["--output", "."], "--output .: is a folder"),
+        (["--output", "file/x.json"], "file: is a file"),
+        (["--pairs", "p"], "--pairs p means nothing to labkit study confidence; leave it out"),
+        (["--row", "se", "--row", "a2"], "--row se a2 means nothing"),
+        (["--padding", "zeros"], "--padding zeros means nothing"),
+        (["--weights", "faces"], "--weights faces means nothing"),
+        (["--squeezenet", "s.pth"], "--squeezenet s.pth means nothing"),
+        (["--no-train"], "--no-train means nothing"),
+        (["--device", "cpu:0"], "--device cpu:0: is none that a study runs on; choose from auto"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_any_run(
+    tmp_path, monkeypatch, capsys, options, message
+):
+    def ran(*_: object, **__: object) -> None:
+        raise RuntimeError("it ran")
+
+    monkeypatch.setattr("labkit.studies.run.run_study", ran)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    assert main(["study", "confidence", *options]) == 2
+    assert message in capsys.readouterr().err

@@ -120,6 +120,12 @@ def test_on_the_command_line(plan: TablePlan, tmp_path: Path, capsys) -> None:
     arguments = ["study", "table", "--size", "32", "--width", "2", "--steps", "1", "--batch", "1"]
     assert main(arguments) == 2
     assert "give --pairs" in capsys.readouterr().err
+    for options in (["--jobs", "1"], ["--keep", "se"], ["--pictures", "8"]):
+        assert main([*arguments, *options]) == 2
+        problem = f"{' '.join(options)} means nothing to labkit study table"
+        assert problem in capsys.readouterr().err
+    assert main([*arguments, "--pairs", str(plan.pairs), "--output", "x.PNG"]) == 2
+    assert "--output x.PNG: the fills take that name" in capsys.readouterr().err
     arguments += ["--pairs", str(plan.pairs), "--runs", str(plan.runs), "--seeds", "1"]
     arguments += ["--row", "a2", "--squeezenet", str(plan.squeezenet), "--device", "cpu"]
     assert main([*arguments, "--output", str(target)]) == 0

@@ -23,7 +23,7 @@ from training_runs import (
     wait_for,
 )
 
-from labkit.data.batches import Augmentation, BatchesByStep
+from labkit.data.batches import Augmentation, BatchesByStep, load_batches
 from labkit.data.faces import RenderedFaces
 from labkit.errors import InputError
 from labkit.masks import MaskConfig
@@ -187,6 +187,46 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
     assert RunFolder(tmp_path / "run").load_state()["step"] == 2
 
 
+def test_a_run_that_diverges_at_once_says_what_can_be_done(tmp_path) -> None:
+    config = dataclasses.replace(SMALL, explosion=1e-9)
+    with pytest.raises(InputError, match=r"delete the folder.*lower --lr"):
+        train(config, tmp_path / "run", hardware=CPU, progress=False)
+    assert not RunFolder(tmp_path / "run").holds_a_checkpoint()
+
+
+def test_a_kill_between_checkpoint_and_weights_loses_neither(tmp_path, monkeypatch) -> None:
+    train(SMALL, tmp_path / "whole", hardware=CPU, progress=False)
+    original = trainer_module.save_generator
+
+    def killed(model, path, metadata):
+        if metadata["steps"] == "6":
+            raise Killed
+        original(model, path, metadata)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(trainer_module, "save_generator", killed)
+        train(SMALL, tmp_path / "run", hardware=CPU, progress=False)
+    assert read_metadata(tmp_path / "run")["steps"] == "4"
+    train(SMALL, tmp_path / "run", hardware=CPU, resume=True, progress=False)
+    assert_same_weights(tmp_path / "run", tmp_path / "whole")
+
+
+def test_the_last_step_is_recorded_and_validated(tmp_path) -> None:
+    config = dataclasses.replace(SMALL, steps=2, validate_every=500, log_every=50)
+    train(config, tmp_path / "run", hardware=CPU, progress=False)
+    assert losses(tmp_path / "run")[-1][0] == 2
+    assert "validation_psnr" in read_metrics(tmp_path / "run" / "metrics.jsonl")[-1]
+    assert (tmp_path / "run" / "samples" / "step-0000002.png").is_file()
+
+
+def test_scikit_images_photographs_train_and_validate(tmp_path) -> None:
+    photos = dataclasses.replace(SMALL.data, images=("photos",))
+    training, validation = trainer_module.open_data(photos)
+    assert (training.describe()["split"], validation.describe()["split"]) == ("train", "test")
+    faces = dataclasses.replace(SMALL.data, validation=("photos",))
+    assert trainer_module.open_data(faces)[1].describe() == validation.describe()
+
+
 def test_a_folder_in_use_and_other_settings_are_refused(tmp_path) -> None:
     train(SMALL, tmp_path / "run", hardware=CPU, progress=False)
     with pytest.raises(InputError, match=r"already holds a run.*--resume"):
@@ -207,6 +247,8 @@ def test_a_truncated_checkpoint_is_named_and_the_one_before_it_can_be_used(tmp_p
     assert run.load_state(previous=True)["step"] == 4
     train(SMALL, tmp_path / "run", hardware=CPU, previous=True, progress=False)
     assert run.load_state()["step"] == 6
+    assert run.load_state(previous=True)["step"] == 4, "the damaged one took its place"
+    assert (run.path / "state.damaged.pt").is_file()
 
 
 def test_a_last_metrics_line_cut_short_is_left_out(tmp_path) -> None:
@@ -234,12 +276,37 @@ def test_configurations_survive_json() -> None:
         ({"betas": (0.5, 1.0)}, "betas"),
         ({"precision": "16"}, "one of 32, bf16, 64"),
         ({"schedule": "cosine"}, "one of constant, linear"),
-        ({"clip_norm": -1.0}, "negative"),
+        ({"clip_norm": -1.0}, "clip_norm -1.0 must be 0 or a positive number"),
+        ({"clip_norm": float("nan")}, "clip_norm nan"),
+        ({"seed": -1}, "seed -1 must not be negative"),
+        ({"warm_up": 9_999_999}, "set both"),
     ],
 )
 def test_configurations_that_make_no_sense_are_refused(wrong: dict, says: str) -> None:
     with pytest.raises(InputError, match=says):
         dataclasses.replace(SMALL, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [({"generator": 3}, "generator cannot be 3"), ({"steps": "abc"}, "steps cannot be 'abc'")],
+)
+def test_a_configuration_edited_by_hand_names_the_entry(wrong: dict, says: str) -> None:
+    with pytest.raises(InputError, match=rf"config\.json: {says}"):
+        TrainConfig.from_dict(SMALL.to_dict() | wrong, "config.json")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"accelerator": "cpu:0"}, "one of auto, cpu, cuda, mps"),
+        ({"devices": 0}, "devices 0"),
+        ({"workers": -1}, "workers -1"),
+    ],
+)
+def test_hardware_that_cannot_be_is_refused(wrong: dict, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        Hardware(**wrong)
 
 
 def test_the_linear_schedule_ends_at_zero() -> None:
@@ -299,6 +366,17 @@ print(len(list(load_batches(batches, 0, 3, workers=2))))
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=120
     )
     assert done.stdout.strip() == "3", done.stderr
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_in_a_worker_arrives_as_it_was(workers: int) -> None:
+    class Spoilt(RenderedFaces):
+        def batch(self, indices):
+            raise InputError("face.png: damaged", "download it again")
+
+    stream = BatchesByStep(Spoilt(32, "val"), MaskConfig(kind="rectangle"), 32, 2, 0)
+    with pytest.raises(InputError, match=r"^face\.png: damaged; download it again$"):
+        next(iter(load_batches(stream, 0, 1, workers=workers)))
 
 
 def test_batches_that_cannot_be_are_refused() -> None:

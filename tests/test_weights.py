@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -21,6 +23,20 @@ from labkit.nn.weights import (
 )
 
 CONFIG = GeneratorConfig(width=2, dilations=(2, 4, 8, 16))
+GOLDEN = Path(__file__).parent / "data" / "generator_width2.npz"  # of the authors' PyTorch code
+# Their layers in order; the numbers left out are those of upsampling layers.
+AUTHORS_LAYERS = {
+    "EB1": (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11),
+    "EB2": (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14),
+    "EB3": (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 16, 17),
+    "decoding_layers": (0, 1),
+}
+AUTHORS_KEYS = [
+    f"{part}.{i}.{kind}"
+    for part, numbers in AUTHORS_LAYERS.items()
+    for i in numbers
+    for kind in ("weight", "bias")
+]
 
 
 @pytest.fixture
@@ -59,7 +75,7 @@ def test_the_hash_changes_with_the_weights(model, tmp_path) -> None:
 
 
 def authors_state(model: GMCNN) -> dict[str, torch.Tensor]:
-    return dict(zip(authors_keys(), model.state_dict().values(), strict=True))
+    return dict(zip(AUTHORS_KEYS, model.state_dict().values(), strict=True))
 
 
 @pytest.mark.parametrize("prefix", ["", "module."])
@@ -78,9 +94,14 @@ def test_a_release_file_loads_wherever_weights_are_asked_for(model, tmp_path) ->
     assert torch.equal(next(again.parameters()), next(model.parameters()))
 
 
+def test_keys_are_those_of_the_authors_in_order() -> None:
+    assert authors_keys() == AUTHORS_KEYS
+    assert [*np.load(GOLDEN)] == [*AUTHORS_KEYS, "output"]
+
+
 def test_the_authors_own_file_has_exactly_these_keys(shared) -> None:
     state = torch.load(shared / "golden" / "gmcnn_cnum4_authors.pth", weights_only=True)
-    assert list(state) == authors_keys()
+    assert list(state) == AUTHORS_KEYS
 
 
 def test_a_missing_and_an_extra_key_are_named(model, tmp_path) -> None:
@@ -112,6 +133,24 @@ def test_a_configuration_that_disagrees_with_the_tensors_is_refused(model, tmp_p
     safetensors.torch.save_file(model.state_dict(), tmp_path / "g.safetensors", metadata=header)
     with pytest.raises(InputError, match=r"another model or width"):
         load_generator(tmp_path / "g.safetensors")
+    header["config"] = json.dumps({"width": 4.0})
+    safetensors.torch.save_file(model.state_dict(), tmp_path / "g.safetensors", metadata=header)
+    with pytest.raises(InputError, match=r"unreadable generator configuration"):
+        load_generator(tmp_path / "g.safetensors")
+
+
+def test_a_state_dict_whose_keys_are_no_names_is_refused(model, tmp_path) -> None:
+    torch.save(dict(enumerate(model.state_dict().values())), tmp_path / "numbered.pth")
+    with pytest.raises(InputError, match=r"numbered\.pth: not a state dict of tensors"):
+        load_authors(tmp_path / "numbered.pth")
+
+
+def test_weights_too_large_for_half_precision_are_not_said_to_have_diverged(model, tmp_path):
+    with torch.no_grad():
+        next(model.parameters()).fill_(1e5)
+    with pytest.raises(InputError, match=r"too large for torch\.float16; save them as float32"):
+        save_generator(model, tmp_path / "g.safetensors", dtype=torch.float16)
+    save_generator(model, tmp_path / "g.safetensors")
 
 
 class Bomb:

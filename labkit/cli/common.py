@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterable
 from functools import wraps
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+import typer
+
 from labkit.errors import InputError
+
+CHECKPOINTS = ("state.pt", "state.new.pt", "state.previous.pt")
+"""Of a run's folder; see `labkit.training.checkpoint`, which would import torch."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,6 +34,61 @@ def interruptible(command: Callable[P, R]) -> Callable[P, R]:
             raise Interrupted("interrupted") from None
 
     return run
+
+
+def refuse_options(context: typer.Context, names: Iterable[str], user: str) -> None:
+    """Refuse options that were given, defaults included, where nothing makes use of them.
+
+    Args:
+        names: of the command's parameters.
+        user: what they mean nothing to, for the message.
+
+    Raises:
+        InputError: one of them stands on the command line.
+    """
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name)
+        if parameter.name not in names or source.name != "COMMANDLINE":
+            continue
+        value = context.params[parameter.name]
+        if isinstance(value, bool):
+            given = (parameter.opts if value else parameter.secondary_opts)[0]
+        else:
+            values = value if isinstance(value, (list, tuple)) else [value]
+            given = " ".join([parameter.opts[0], *map(str, values)])
+        raise InputError(f"{given} means nothing to {user}", "leave it out")
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for results, before the work of which they are the end.
+
+    Raises:
+        InputError: a file of that name, or a place where nothing can be written.
+    """
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: is a file", "name a folder for the results")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written to ({error.strerror or error})", "name another folder"
+        ) from None
+
+
+def refuse_checkpoints(*weights: str | None) -> None:
+    """Refuse the file that a training run goes on from where the weights it made are asked for.
+
+    Raises:
+        InputError: one of them is such a file.
+    """
+    for path in (Path(name) for name in weights if name):
+        if path.name in CHECKPOINTS and (path.parent / "config.json").is_file():
+            raise InputError(
+                f"--weights {path}: is a checkpoint, for a training to go on from",
+                f"name the run's folder, {path.parent}",
+            )
 
 
 def pick_device(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from labkit.cli.common import refuse_options
 from labkit.errors import InputError, check_choice
 
 NAMES = ("celeba-hq", "nvidia-masks", "features")
@@ -15,6 +16,7 @@ FEATURES = ("vgg19", "squeezenet1_1")
 
 
 def download(
+    context: typer.Context,
     name: Annotated[
         str,
         typer.Argument(
@@ -42,6 +44,7 @@ def download(
     """
     check_choice("data set", name, NAMES)
     if name == "features":
+        refuse_options(context, ("to", "file", "yes"), "labkit download features")
         from labkit.nn.features import Features, default_layers
 
         for network in FEATURES:

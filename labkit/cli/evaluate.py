@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from labkit.cli.common import make_folder, pick_device, refuse_checkpoints
+from labkit.errors import InputError
 from labkit.inpainting import METHODS
 
 DEFAULT_METHODS = ("black", "mean", "telea", "ns")
@@ -81,7 +83,6 @@ def evaluate(
 
     Example: labkit evaluate --pairs pairs.tar --weights runs/first --out results
     """
-    from labkit.cli.common import pick_device
     from labkit.evaluation import protocol, report
     from labkit.evaluation.methods import open_methods
     from labkit.evaluation.pairs import Pairs
@@ -89,6 +90,12 @@ def evaluate(
 
     config = protocol.ProtocolConfig(size=size, seed=seed, as_reported=as_reported)
     device = pick_device(device)
+    if pairs.is_dir() and out.resolve().is_relative_to(pairs.resolve()):
+        raise InputError(
+            f"--out {out}: lies inside --pairs {pairs}, whose pictures are taken for pairs",
+            "name a folder outside of it",
+        )
+    refuse_checkpoints(*(weights or ()))
     found = Pairs(pairs)
     methods = open_methods(method or DEFAULT_METHODS, weights or (), device=device)
     distance = None
@@ -96,6 +103,7 @@ def evaluate(
         from labkit.evaluation.lpips import LPIPS
 
         distance = LPIPS(lpips_weights)
+    make_folder(out)
     evaluation = protocol.evaluate(found, methods, config, lpips=distance, progress=True)
     rows = summarise(evaluation.scores, seed=seed)
     command = shlex.join(["labkit", *context.obj])

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from labkit.cli.common import interruptible
+from labkit.cli.common import interruptible, refuse_checkpoints
 from labkit.errors import InputError
 from labkit.inpainting import DEFAULT_WEIGHTS
 
@@ -39,6 +39,7 @@ def onnx(
         raise InputError(f"--size {size} is no size", "write 256, or height x width as 192x256")
     from labkit.export import export_onnx
 
+    refuse_checkpoints(weights)
     height = int(found[1])
     path = export_onnx(weights, (height, int(found[2] or height)), out)
     print(f"written to {path} ({path.stat().st_size / 1e6:.1f} MB)")

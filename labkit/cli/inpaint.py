@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from labkit.cli.common import make_folder, pick_device, refuse_checkpoints, refuse_options
 from labkit.errors import InputError
 from labkit.inpainting import DEFAULT_WEIGHTS, METHODS
 
@@ -21,6 +23,7 @@ Fill = Callable[["np.ndarray", "np.ndarray"], "np.ndarray"]
 
 
 def inpaint(
+    context: typer.Context,
     image: Annotated[
         Path, typer.Argument(help="A picture, or a folder of pictures.", show_default=False)
     ],
@@ -67,6 +70,8 @@ def inpaint(
 
     Example: labkit inpaint photo.jpg hole.png -o filled.png --method telea
     """
+    from labkit.images import check_suffix
+
     for path in (image, mask):
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
@@ -76,6 +81,11 @@ def inpaint(
             f"{folder} is a folder and {file} a file",
             "give two files, or two folders of the same names",
         )
+    if method in METHODS and method != "gmcnn":
+        refuse_options(context, ("weights", "device"), f"--method {method}")
+    target = out / f"{image.stem}.png" if out.is_dir() else out
+    if not image.is_dir():
+        check_suffix(target)
     fill = _opened(method, weights, device, progress=not image.is_dir())
 
     def fill_file(picture: Path, hole: Path, target: Path) -> None:
@@ -84,7 +94,6 @@ def inpaint(
     if image.is_dir():
         _fill_folder(fill_file, image, mask, out)
     else:
-        target = out / f"{image.stem}.png" if out.is_dir() else out
         fill_file(image, mask, target)
 
 
@@ -95,14 +104,10 @@ def _opened(method: str, weights: str | None, device: str, *, progress: bool) ->
     if method not in METHODS:
         raise InputError(f"unknown method {method!r}", f"choose from {', '.join(METHODS)}")
     if method != "gmcnn":
-        if weights is not None:
-            raise InputError(
-                f"--weights {weights} means nothing to --method {method}", "leave one out"
-            )
         return lambda image, mask: fill(image, mask, method)
-    from labkit.cli.common import pick_device
     from labkit.nn.weights import load_generator
 
+    refuse_checkpoints(weights)
     generator = load_generator(weights or DEFAULT_WEIGHTS, device=pick_device(device))
     return lambda image, mask: fill(image, mask, generator=generator, progress=progress)
 
@@ -110,7 +115,7 @@ def _opened(method: str, weights: str | None, device: str, *, progress: bool) ->
 def _fill_file(
     fill: Fill, picture: Path, hole: Path, target: Path, invert: bool, resize: bool
 ) -> None:
-    from labkit.images import read_image, write_image
+    from labkit.images import read_icc_profile, read_image, write_image
     from labkit.masks.files import read_mask
 
     for source in (picture, hole):
@@ -119,18 +124,36 @@ def _fill_file(
                 f"{target}: the result would replace its own input", "name another file"
             )
     image = read_image(picture)
-    mask = read_mask(hole, size=image.shape[:2] if resize else None, invert=invert, resize=resize)
+    size = image.shape[:2] if resize else None
+    mask = read_mask(hole, size=size, invert=invert, resize=resize, option="--invert-mask")
     if mask.shape != image.shape[:2]:
         raise InputError(
             f"{hole} is {mask.shape[1]}×{mask.shape[0]} pixels and {picture} "
             f"{image.shape[1]}×{image.shape[0]}",
             "add --resize-mask, or make a mask of the picture's size",
         )
+    if not mask.any():
+        warnings.warn(_no_hole(hole, invert), stacklevel=2)
     try:
         filled = fill(image, mask)
     except InputError as error:
         raise InputError(f"{picture}: {error.problem}", error.remedy) from error
-    write_image(target, filled)
+    write_image(target, filled, icc_profile=read_icc_profile(picture))
+
+
+def _no_hole(hole: Path, invert: bool) -> str:
+    """What to say of a mask without a missing pixel."""
+    from labkit.images import read_image
+    from labkit.masks.files import THRESHOLD
+
+    values = read_image(hole).max(axis=2)  # (H, W)
+    if ((values > THRESHOLD) ^ invert).any():
+        why = "its hole was lost when it was resized"
+    elif invert:
+        why = f"its darkest value is {values.min()}, and --invert-mask takes up to {THRESHOLD}"
+    else:
+        why = f"its brightest value is {values.max()}, and values above {THRESHOLD} are missing"
+    return f"{hole}: no pixel is missing, nothing was filled; {why}"
 
 
 def _fill_folder(
@@ -144,14 +167,18 @@ def _fill_folder(
     """
     from tqdm import tqdm
 
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: is a file", "name a folder for a folder's results")
+    for folder in (images, masks):
+        if out.resolve() == folder.resolve():
+            raise InputError(
+                f"{out}: the results would lie among their own inputs", "name another folder"
+            )
     pictures, holes = _by_stem(images), _by_stem(masks)
     if not pictures.keys() & holes.keys():
         raise InputError(
             f"no picture in {images} has a mask of the same name in {masks}",
             "cat.jpg goes with cat.png",
         )
+    make_folder(out)
     failures = 0
 
     def fail(problem: object) -> None:

@@ -65,7 +65,10 @@ def masks(
     ratios, shown = [], []
     for index in tqdm(range(count), unit="mask", disable=None):
         # One at a time: memory stays small, and a longer set begins with the same masks.
-        mask = sample_masks(config, 1, size, generator)[0, 0].numpy() > 0.5  # (S, S)
+        try:
+            mask = sample_masks(config, 1, size, generator)[0, 0].numpy() > 0.5  # (S, S)
+        except InputError as error:  # the size is all that can be wrong by now
+            raise InputError(f"--size {size}: {error.problem}", "use a larger --size") from None
         write_mask(out / f"{index:0{digits}}.png", mask)
         ratios.append(mask.mean())
         if len(shown) < SHEET_COLUMNS * SHEET_ROWS:

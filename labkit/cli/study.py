@@ -7,8 +7,14 @@ from typing import Annotated
 
 import typer
 
+from labkit.cli.common import make_folder, pick_device, refuse_checkpoints, refuse_options
+from labkit.errors import InputError, check_choice
+
 NAMES = ("attention", "bottleneck", "confidence", "upsampling")
 TABLE = "table"
+DEVICES = ("auto", "cpu", "cuda", "mps")
+_OF_THE_TABLE = ("pairs", "row", "weights", "squeezenet", "padding", "train")
+_OF_THE_OTHERS = ("pictures", "keep", "jobs")
 _TABLE_PANEL = "Table"
 _PROTOCOL_SIZE = 256
 
@@ -128,9 +134,7 @@ def study(
     import shlex
     from functools import partial
 
-    from labkit.cli.common import pick_device
     from labkit.cli.train_settings import mask_settings
-    from labkit.errors import InputError, check_choice
     from labkit.images import write_image
     from labkit.masks import MaskConfig
     from labkit.studies.registry import Scale
@@ -142,9 +146,22 @@ def study(
         run_study,
     )
 
+    check_choice("study", name, (*NAMES, TABLE))
     chosen = None if name == TABLE else named(name)
-    if device != "auto":
-        pick_device(device)
+    unused = _OF_THE_OTHERS if chosen is None else _OF_THE_TABLE
+    refuse_options(context, unused, f"labkit study {name}")
+    if device not in DEVICES:
+        raise InputError(
+            f"--device {device}: is none that a study runs on",
+            f"choose from {', '.join(DEVICES)}",
+        )
+    pick_device(device)
+    refuse_checkpoints(*(weights or ()))
+    output = output or Path(f"study-{name}.json")
+    if output.is_dir():
+        raise InputError(f"--output {output}: is a folder", "name a .json file")
+    if output.suffix.lower() == ".png":
+        raise InputError(f"--output {output}: the fills take that name", "name a .json file")
     options = {}
     if masks:
         given = mask_settings(masks)
@@ -161,7 +178,6 @@ def study(
         **options,
     )
     command = shlex.join(["labkit", *context.obj])
-    output = output or Path(f"study-{name}.json")
     say = partial(typer.echo, err=True)
     if chosen is None:
         from labkit.studies.table import TablePlan, first_weights, run_table
@@ -180,6 +196,7 @@ def study(
             squeezenet=None if squeezenet is None else str(squeezenet),
             accelerator=device,
         )
+        make_folder(output.parent)
         run_table(
             table,
             say,
@@ -194,6 +211,7 @@ def study(
     )
     for arm in keep or ():
         check_choice("arm", arm, chosen.names)
+    make_folder(output.parent)
     result = run_study(chosen, plan, say=say)
     _write(output, result, command)
     write_image(output.with_suffix(".png"), contact_sheet(chosen, plan))

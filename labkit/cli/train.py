@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from labkit.cli.train_settings import configure, option, starting_point
+from labkit.errors import InputError
 
 
 def train(
@@ -375,21 +377,33 @@ def train(
         "checkpoint_every": checkpoint_every,
         "log_every": log_every,
     }
+    from lightning_fabric.utilities import rank_zero_only
+
     from labkit.cli.common import Interrupted, pick_device
     from labkit.training import trainer
+    from labkit.training.checkpoint import RunFolder
     from labkit.training.config import TrainConfig
 
+    hardware = trainer.Hardware(accelerator=device, devices=devices, nodes=nodes, workers=workers)
     if device != "auto":
         pick_device(device)
+    run = RunFolder(out)
     if resume or previous:
-        base = TrainConfig.read(out / "config.json")
+        if preset is not None:
+            raise InputError(
+                f"--preset {preset}: a run goes on with its own settings", "leave it out"
+            )
+        if not run.holds_a_run():
+            raise InputError(
+                f"{out}: holds no run", "name a run's folder, or leave out --resume to begin one"
+            )
+        base = TrainConfig.read(run.config)
     else:
         base = starting_point(preset, from_weights)
     config = configure(base, given, masks=masks, confidence=confidence, critics=critics)
-    hardware = trainer.Hardware(accelerator=device, devices=devices, nodes=nodes, workers=workers)
     try:
         weights = trainer.train(config, out, hardware=hardware, resume=resume, previous=previous)
     except KeyboardInterrupt:
-        message = f"interrupted; go on with: labkit train --resume --out {out}"
-        raise Interrupted(message) from None
-    print(f"written to {weights}")
+        begun = f"; go on with: labkit train --resume --out {shlex.quote(str(out))}"
+        raise Interrupted("interrupted" + begun * run.holds_a_run()) from None
+    rank_zero_only(print)(f"written to {weights}")

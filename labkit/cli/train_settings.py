@@ -66,6 +66,9 @@ PANELS = {
 }
 
 
+_SECOND_STAGE = ("adversarial.", "objective.adversarial", "objective.id_mrf")
+
+
 def option(*names: str, help: str, setting: str) -> Any:
     """An option that is None where it is not given; help shows the configuration's default.
 
@@ -143,7 +146,20 @@ def configure(
         place[last] = value
     if values["generator"]["bottleneck"] == "dense":
         values["generator"]["dense_size"] = values["data"]["size"]
-    return type(base).from_dict(values, "the options")
+    config = type(base).from_dict(values, "the options")
+    if not config.has_second_stage:
+        _refuse_second_stage(given)
+    return config
+
+
+def _refuse_second_stage(given: dict[str, Any]) -> None:
+    """Refuse settings of a stage that does not come."""
+    idle = [name for name in given if name.startswith(_SECOND_STAGE)]
+    if idle:
+        raise InputError(
+            f"{', '.join(idle)}: set, but there is no second stage",
+            "say with --warm-up after how many steps it begins",
+        )
 
 
 def mask_settings(masks: Sequence[str]) -> dict[str, Any]:

@@ -163,14 +163,31 @@ def load_batches(
     if workers:
         cv2.setNumThreads(1)
     loader = DataLoader(
-        batches,
+        _Reporting(batches),
         batch_size=None,
         sampler=range(start, stop),
         num_workers=workers,
         pin_memory=pin,
         worker_init_fn=_prepare_worker,
     )
-    return iter(loader)
+    for item in loader:
+        if isinstance(item, InputError):
+            raise item
+        yield item
+
+
+class _Reporting(Dataset):
+    """Hands over an `InputError` as an item: raised in a worker process, it would arrive as the
+    text of a traceback."""
+
+    def __init__(self, batches: BatchesByStep) -> None:
+        self.batches = batches
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor] | InputError:
+        try:
+            return self.batches[step]
+        except InputError as error:
+            return error
 
 
 def _prepare_worker(_: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from labkit.data.memory import available_memory
 from labkit.data.source import ImageSource
@@ -33,7 +34,8 @@ class PictureCache:
                 "cache them in memory, or not at all",
             )
         self.pictures = torch.empty(count, size, size, 3, dtype=torch.uint8, device=device)
-        for start in range(0, count, _CHUNK):
+        chunks = range(0, count, _CHUNK)
+        for start in tqdm(chunks, f"{count} pictures to {device}", disable=None, leave=False):
             numbers = range(start, min(start + _CHUNK, count))
             self.pictures[start : numbers.stop] = torch.from_numpy(source.batch(numbers))
 

@@ -17,6 +17,7 @@ from labkit.data.unpack import unpack
 from labkit.errors import InputError, check_choice
 
 PICTURES = (".jpg", ".jpeg", ".png")
+_WITHOUT = "name the right file, or leave --file out to have it fetched"
 _DRIVE = "https://drive.usercontent.google.com/download?export=download&confirm=t&id="
 
 
@@ -102,7 +103,8 @@ def download(
         part → how many files, of the parts that were unpacked now.
 
     Raises:
-        InputError: a file that is none of the data set's, or what `fetch` and `unpack` raise.
+        InputError: a file that is none of the data set's, is not there or is not the published one,
+            or what `fetch` and `unpack` raise.
     """
     to, own = Path(to), {Path(file).name: Path(file) for file in files}
     names = [remote.name for remote in data.parts.values()]
@@ -110,15 +112,16 @@ def download(
         raise InputError(
             f"{own[unknown[0]]}: is none of the files of {data.title}", f"one of {', '.join(names)}"
         )
+    for file in own.values():
+        if not file.is_file():
+            raise InputError(f"{file}: no such file", _WITHOUT)
     done = {}
     for part, remote in data.parts.items():
         if (to / part).exists():
             continue
         if remote.name in own:
-            if not own[remote.name].is_file():
-                raise InputError(f"{own[remote.name]}: no such file")
-            check(own[remote.name], remote)
             archive = own[remote.name]
+            check(archive, remote, _WITHOUT)
         else:
             archive = fetch(remote, to, progress=progress)
         done[part] = unpack(archive, to / part, PICTURES, progress=progress)

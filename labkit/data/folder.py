@@ -83,10 +83,12 @@ class ImageFolder:
         if not self._entries:
             raise InputError(
                 f"{self._where}: none of the {len(everything)} pictures falls into split {split!r}",
-                "use more pictures, or name a folder of its own for each split",
+                "use more pictures, or name a folder of its own for each split (--validation)",
             )
         with ThreadPoolExecutor(self._workers) as pool:
-            self._keep(list(pool.map(_header_problem, self._entries)))
+            headers = pool.map(_header_problem, self._entries)
+            count = len(self._entries)
+            self._keep(list(tqdm(headers, "pictures", count, disable=None, leave=False)))
         if cache:
             self._fill_cache()
 

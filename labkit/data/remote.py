@@ -60,7 +60,12 @@ def fetch(remote: Remote, folder: str | os.PathLike[str], *, progress: bool | No
             and the next call goes on from it, unless it was wrong.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be made ({error.strerror or error})", "name another folder"
+        ) from None
     path = folder / remote.name
     if path.exists():
         check(path, remote)
@@ -87,12 +92,10 @@ def fetch(remote: Remote, folder: str | os.PathLike[str], *, progress: bool | No
     )
 
 
-def check(path: Path, remote: Remote) -> None:
-    """Raise unless a file has the published hash."""
+def check(path: Path, remote: Remote, remedy: str = "delete it and try again") -> None:
+    """Raise InputError, with that remedy, unless a file has the published hash."""
     if remote.known_hash and not pooch.hashes.hash_matches(path, remote.known_hash):
-        raise InputError(
-            f"{path}: is not the published file, its hash differs", "delete it and try again"
-        )
+        raise InputError(f"{path}: is not the published file, its hash differs", remedy)
 
 
 def _transfer(url: str, part: Path, name: str, progress: bool | None) -> None:

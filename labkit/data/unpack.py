@@ -62,8 +62,13 @@ def unpack(
     if folder.exists():
         raise InputError(f"{folder}: exists already", "name another folder, or delete it")
     wanted = tuple(suffix.lower() for suffix in suffixes)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be made ({error.strerror or error})", "name another folder"
+        ) from None
     try:
         with _opened(archive) as members:
             chosen = _chosen(archive, members, wanted)

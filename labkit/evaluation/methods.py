@@ -79,8 +79,11 @@ def _labels(weights: Sequence[str]) -> list[str]:
     short = []
     for spec in weights:
         path = Path(spec)
-        # Every run's file is called generator.safetensors: its folder tells runs apart.
-        short.append(path.parent.name if path.stem == "generator" else path.stem)
+        if path.is_dir():
+            short.append(path.name)  # no suffix to take off: it may be called lr0.001
+        else:
+            # Every run's file is called generator.safetensors: its folder tells runs apart.
+            short.append(path.parent.name if path.stem == "generator" else path.stem)
     count = Counter(short)
     return [
         f"gmcnn {name if name and count[name] == 1 else spec}"

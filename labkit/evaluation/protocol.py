@@ -49,7 +49,7 @@ class ProtocolConfig:
 
     Attributes:
         size: side in pixels at which pairs are scored; at least 32.
-        seed: of the bootstrap.
+        seed: of the bootstrap; 0 or more.
         as_reported: also score in the student report's way.
     """
 
@@ -62,6 +62,8 @@ class ProtocolConfig:
             raise InputError(
                 f"size {self.size} is too small", "use 32 or more; the protocol's is 256"
             )
+        if self.seed < 0:
+            raise InputError(f"seed {self.seed} is negative", "use 0 or more")
         if self.as_reported and self.size % 4:
             raise InputError(
                 f"size {self.size} is no multiple of 4",

@@ -24,6 +24,9 @@ Deviations:
     * The release counts convolutions and ReLUs with one counter, so that what it calls relu3_2 and
       relu4_2 follows the first convolution of a block: relu3_1 and relu4_1 elsewhere, and here. The
       default is the paper's conv3_2 and conv4_2.
+    * The release compares the rectangle of the hole, cut out before its features are taken. Here
+      whole pictures are compared, or, with `region="hole"`, the positions that touch the hole,
+      whose features see what is around it.
     * The release never freezes VGG, which then gathers gradients that nobody uses, and computes
       features of the target with gradient. Here neither.
 """
@@ -190,6 +193,8 @@ class IDMRFConfig:
                 f"ID-MRF bandwidth {self.bandwidth} and epsilon {self.epsilon} must be above 0 and "
                 f"patch {self.patch} at least 1"
             )
+        if any(weight < 0 for weight in self.layers.values()):
+            raise InputError(f"ID-MRF layer weights {self.layers} must not be negative")
 
     def layer_weights(self) -> dict[str, float]:
         """The weight of each layer that is compared."""
@@ -224,6 +229,11 @@ class IDMRFLoss(nn.Module):
 
     def forward(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         config = self.config
+        if prediction.shape != target.shape or mask.shape != (len(target), 1, *target.shape[2:]):
+            raise InputError(
+                f"prediction {tuple(prediction.shape)}, target {tuple(target.shape)} and mask "
+                f"{tuple(mask.shape)} do not fit"
+            )
         generated = self.features(compose(target, prediction, mask))
         with torch.no_grad():
             wanted = self.features(target)

@@ -123,7 +123,8 @@ def _logits(
 
 
 def _scale(largest: Tensor, bandwidth: float, epsilon: float) -> Tensor:
-    return 0.5 / (bandwidth * (0.5 * (1.0 - largest) + epsilon))
+    # Rounding puts cosines above 1: in TensorFloat-32 by a thousandth, far more than epsilon.
+    return 0.5 / (bandwidth * (0.5 * (1.0 - largest).clamp_min(0.0) + epsilon))
 
 
 class _Streamed(torch.autograd.Function):
@@ -323,15 +324,18 @@ def _cosine_gradient(
     grad *= -inner[:, None]  # R ⊙ (G − Σ G R), G being 0 away from the winning pairs
     grad[of, won] += at_won
     # ℓ = cos · scale with scale = 1 / (2 h (m + ε)) and m = (1 − max cos) / 2, so that
-    # ∂scale/∂max cos = h · scale²: the best match is pulled on by the whole row.
+    # ∂scale/∂max cos = h · scale²: the best match is pulled on by the whole row. Above 1 the scale
+    # no longer depends on it.
     if not exclude_self:
-        pull = bandwidth * scale * torch.linalg.vecdot(grad, logits)[:, None]
+        pull = bandwidth * scale * torch.linalg.vecdot(grad, logits)[:, None] * (largest <= 1.0)
         grad *= scale
         return grad.scatter_add_(1, nearest, pull)
     first, second = scale[:, :1], scale[:, 1:]
     own, runner_up = nearest[:, :1], nearest[:, 1:]
     at_own, logit_own = grad.gather(1, own), logits.gather(1, own)
     others = torch.linalg.vecdot(grad, logits)[:, None] - at_own * (logit_own - first)
+    felt = cosine.gather(1, nearest) <= 1.0  # (n, 2)
     grad *= first
-    grad.scatter_(1, own, second * at_own + bandwidth * first * others)
-    return grad.scatter_add_(1, runner_up, bandwidth * second * at_own * (logit_own - first))
+    grad.scatter_(1, own, second * at_own + bandwidth * first * others * felt[:, :1])
+    pull = bandwidth * second * at_own * (logit_own - first) * felt[:, 1:]
+    return grad.scatter_add_(1, runner_up, pull)

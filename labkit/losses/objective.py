@@ -9,6 +9,9 @@ Source: Wang et al. 2018, equation 9 (equation 5 of the report this book follows
 Deviations:
     * The paper's L_c is a sum over pixels, ours a mean (`labkit.losses.reconstruction`). The λ of
       the "paper" objective are those of the releases, whose L_c is a mean too.
+    * The release cuts composite and target to the hole's rectangle before its features are taken.
+      Here the "release" objective compares whole pictures, so that holes of any shape are alike;
+      most positions are then copies, which are matched already, and the term is smaller.
     * The report's code compares a random 65² of the positions after VGG16's first three pooling
       layers; its text, which the "report" objective follows, names conv3_2 and conv4_2. Its code
       does not mask the gradient penalty, where its text prints M_w: here the code is followed.
@@ -120,7 +123,7 @@ class Objective(nn.Module):
             mask: (B, 1, H, W), 1 = missing.
             hole_share: see `labkit.losses.reconstruction.area_normalised_l1`.
         """
-        loss = self.reconstruction(prediction, target, mask, hole_share)
+        loss = self.reconstruction(prediction, target, mask, hole_share, check=False)
         return loss, {"reconstruction": loss.detach()}
 
     def generator(
@@ -165,7 +168,8 @@ class Objective(nn.Module):
         adversarial = self.config.adversarial
         weight = None
         if adversarial.penalised and adversarial.penalty_mask == "confidence":
-            weight = confidence_weights(mask, self.config.reconstruction.confidence)
+            kernel = self.config.reconstruction.confidence
+            weight = confidence_weights(mask, kernel, check=False)
         composite = compose(target, prediction.detach(), mask)
         loss, terms = self.adversarial.critic(critics, target, composite, mask, t=t, weight=weight)
         return loss, {

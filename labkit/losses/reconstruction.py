@@ -102,17 +102,28 @@ class ReconstructionConfig:
 
 
 class ReconstructionLoss(nn.Module):
-    """The configured reconstruction loss: (prediction, target, mask) → scalar."""
+    """The configured reconstruction loss: (prediction, target, mask) → scalar.
+
+    Shapes: prediction and target (B, 3, H, W) in [-1, 1], mask (B, 1, H, W) with 1 = missing.
+    `hole_share` as for `area_normalised_l1`; `check` as for `confidence_weights`.
+    """
 
     def __init__(self, config: ReconstructionConfig | None = None) -> None:
         super().__init__()
         self.config = config or ReconstructionConfig()
 
     def forward(
-        self, prediction: Tensor, target: Tensor, mask: Tensor, hole_share: Tensor | None = None
+        self,
+        prediction: Tensor,
+        target: Tensor,
+        mask: Tensor,
+        hole_share: Tensor | None = None,
+        *,
+        check: bool = True,
     ) -> Tensor:
-        config = self.config
-        weight = mask if config.confidence is None else confidence_weights(mask, config.confidence)
+        config, weight = self.config, mask
+        if config.confidence is not None:
+            weight = confidence_weights(mask, config.confidence, check=check)
         if config.form == "release":
             return area_normalised_l1(
                 prediction,

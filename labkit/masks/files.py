@@ -34,6 +34,7 @@ def read_mask(
     size: Sequence[int] | None = None,
     invert: bool = False,
     resize: bool = False,
+    option: str = "",
 ) -> np.ndarray:
     """Read a mask file.
 
@@ -44,6 +45,7 @@ def read_mask(
         size: (H, W) of the picture the mask is for; None takes any.
         invert: the file has the opposite polarity, white = known.
         resize: bring a mask of another size to `size` by nearest pixels, instead of refusing it.
+        option: the caller's name for `invert`, to be said where that may be the remedy.
 
     Returns:
         bool (H, W), True = missing.
@@ -60,7 +62,7 @@ def read_mask(
     if path.is_dir():
         raise InputError(f"{path}: is a folder, not a mask")
     data = Entry(path.name, str(path)).read()
-    return decode_mask(data, str(path), size=size, invert=invert, resize=resize)
+    return decode_mask(data, str(path), size=size, invert=invert, resize=resize, option=option)
 
 
 def decode_mask(
@@ -70,6 +72,7 @@ def decode_mask(
     size: Sequence[int] | None = None,
     invert: bool = False,
     resize: bool = False,
+    option: str = "",
 ) -> np.ndarray:
     """A mask from the bytes of its file; arguments and result as `read_mask`.
 
@@ -87,16 +90,19 @@ def decode_mask(
                 "ask for the mask to be resized, or make one of the image's size",
             )
         mask = _resize(mask, (height, width))
+    by = f" ({option})" if option else ""
     if mask.all():
+        remedy = "do not invert it" if invert else "invert the mask"
         raise InputError(
             f"{name}: every pixel is missing, nothing is known to fill from",
-            "white means missing; " + ("do not invert it" if invert else "invert the mask"),
+            f"white means missing; {remedy}{by}",
         )
     ratio = float(hole_ratio(mask))
     if ratio > INVERTED_ABOVE:
-        remedy = "it was inverted on reading: leave that out" if invert else "invert it"
+        remedy = f"it was inverted on reading{by}: leave that out" if invert else f"invert it{by}"
+        share = f"{100 * ratio:.0f}" if ratio < 0.995 else "more than 99"
         warnings.warn(
-            f"{name}: {100 * ratio:.0f} % of the picture is missing, the mask looks inverted; "
+            f"{name}: {share} % of the picture is missing, the mask looks inverted; "
             f"white must mean missing: {remedy} if it is the other way round",
             PolarityWarning,
             stacklevel=2,
@@ -106,7 +112,17 @@ def decode_mask(
 
 def _threshold(data: bytes, name: str) -> np.ndarray:
     """bool (H, W), True where the file is white."""
-    red, green, blue = np.moveaxis(decode_image(data, name), 2, 0)  # (H, W) each
+    try:
+        picture = decode_image(data, name)
+    except InputError as error:
+        if not error.problem.startswith(f"{name}: transparent"):
+            raise
+        raise InputError(
+            error.problem,
+            "a mask is read by its colours: save it without transparency, black, and white where "
+            "pixels are missing",
+        ) from None
+    red, green, blue = np.moveaxis(picture, 2, 0)  # (H, W) each
     # Channel by channel: NumPy reduces an axis of three ten times slower.
     grey = np.maximum(np.maximum(red, green), blue)
     spread = grey - np.minimum(np.minimum(red, green), blue)

@@ -33,7 +33,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from labkit.errors import InputError, check_choice
 from labkit.images import check_mask
-from labkit.nn.layers import ELU_GAIN
+from labkit.nn.layers import ELU_GAIN, draw_normal
 
 Activation = Literal["elu", "leaky-relu"]
 LocalView = Literal["window", "patch", "masked", "none"]
@@ -345,9 +345,7 @@ def critic_receptive_field(layers: int) -> int:
 def _draw(layer: nn.Module, gain: float, normalise: bool, generator: torch.Generator) -> nn.Module:
     """Give a layer its initial weights and, where wanted, its spectral normalisation."""
     fan_in = layer.weight[0].numel()
-    # Drawn on the generator's own device, so that a seed means the same weights everywhere.
-    drawn = torch.randn(layer.weight.shape, generator=generator, device=generator.device)
-    layer.weight.copy_(drawn * (gain / fan_in) ** 0.5)
+    draw_normal(layer.weight, (gain / fan_in) ** 0.5, generator)
     nn.init.zeros_(layer.bias)
     if not normalise:
         return layer

@@ -48,7 +48,8 @@ RELEASED_STD = 0.02
 class GMCNN(nn.Module):
     """Generative multi-column network: (image, mask) → a prediction for every pixel.
 
-    The image is masked inside, X = Y ⊙ (1 − M), so what lies under the mask cannot leak in.
+    The image is masked inside, X = Y ⊙ (1 − M), so that what lies under the mask, being finite,
+    cannot leak in.
 
     Args:
         config: `GeneratorConfig`; None for the paper's.

@@ -26,6 +26,10 @@ UNREADABLE = (
     EOFError,
     ValueError,
     KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    AssertionError,
     OSError,
 )
 
@@ -45,10 +49,14 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if isinstance(error, pickle.UnpicklingError):  # whose text recommends to run its code
+            reason = "not what torch.save wrote, or more than tensors"
         raise InputError(
             f"{path}: not a readable file of tensors ({reason})",
             "give a complete .safetensors file or one saved by torch.save(model.state_dict())",
         ) from None
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
+    ):
         raise InputError(f"{path}: not a state dict of tensors", "save model.state_dict()")
     return state

@@ -12,10 +12,8 @@ columns with kernels 7, 5 and 3, numbered through with the upsampling layers cou
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
-import pickle
 import struct
 from pathlib import Path
 
@@ -29,6 +27,7 @@ from labkit.images import atomic_write
 from labkit.nn.columns import COLUMN_DECODERS
 from labkit.nn.generator import GMCNN
 from labkit.nn.generator_config import GeneratorConfig
+from labkit.nn.state import read_tensors
 
 PACKAGED = Path(__file__).parent.parent / "weights"
 _FORMAT = "labkit-generator-1"
@@ -76,11 +75,16 @@ def save_generator(
     Raises:
         InputError: weights that are not finite, or a file that cannot be written.
     """
-    state = {k: v.detach().to("cpu", dtype).contiguous() for k, v in model.state_dict().items()}
-    for key, value in state.items():
-        if not bool(value.isfinite().all()):
+    state = {}
+    for key, weights in model.state_dict().items():
+        if not bool(weights.isfinite().all()):
             raise InputError(
                 f"{path}: weights {key} are not finite", "the model has diverged; not saved"
+            )
+        state[key] = weights.detach().to("cpu", dtype).contiguous()
+        if not bool(state[key].isfinite().all()):
+            raise InputError(
+                f"{path}: weights {key} are too large for {dtype}", "save them as float32"
             )
     header = {"format": _FORMAT, "config": json.dumps(model.config.to_dict()), **(metadata or {})}
     data = safetensors.torch.save(state, metadata=header)
@@ -120,10 +124,9 @@ def load_generator(weights: str | os.PathLike[str], *, device: torch.device | st
         return load_authors(path).to(device)
     metadata = read_metadata(path)
     try:
-        config = GeneratorConfig(**json.loads(metadata["config"]))
+        model = GMCNN(GeneratorConfig(**json.loads(metadata["config"])))
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: unreadable generator configuration ({error})") from None
-    model = GMCNN(config)
     state = safetensors.torch.load_file(path)
     _load(model, state, str(path))
     return model.eval().to(device)
@@ -146,16 +149,7 @@ def load_authors(path: str | os.PathLike[str]) -> GMCNN:
     Raises:
         InputError: not such a file; the message names the first keys or shapes that differ.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        state = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a state dict of tensors alone ({reason})") from None
-    if not isinstance(state, dict) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise InputError(f"{path}: not a state dict of tensors", "save model.state_dict()")
+    state = read_tensors(path)
     # Weights saved from nn.DataParallel carry this prefix.
     state = {key.removeprefix("module."): value for key, value in state.items()}
     first = state.get("EB1.0.weight")

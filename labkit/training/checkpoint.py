@@ -91,6 +91,11 @@ class RunFolder:
                 return _read_state(path)
         raise InputError(f"{self.path}: holds no checkpoint", "start the run without --resume")
 
+    def set_newest_aside(self) -> None:
+        """Rename the newest checkpoint, which is damaged, so that it takes nobody's place."""
+        if self.state.exists():
+            os.replace(self.state, self.path / "state.damaged.pt")
+
     def truncate_metrics(self, step: int) -> None:
         """Drop records of steps after `step`: they will be written again."""
         if not self.metrics.exists():

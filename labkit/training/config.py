@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Literal, get_args
@@ -168,7 +169,10 @@ class TrainConfig:
             if getattr(self, name) < 1:
                 raise InputError(f"{name} {getattr(self, name)} must be at least 1")
         if self.warm_up is not None and not 0 <= self.warm_up <= self.steps:
-            raise InputError(f"warm-up of {self.warm_up} steps must lie in [0, {self.steps}]")
+            raise InputError(
+                f"warm-up of {self.warm_up} steps must lie in [0, {self.steps}]",
+                "it is a part of all steps: set both",
+            )
         if not 0 <= self.ema < 1:
             raise InputError(f"EMA decay {self.ema} must lie in [0, 1)")
         if not self.explosion > 0:
@@ -177,8 +181,11 @@ class TrainConfig:
             raise InputError(f"learning rate {self.learning_rate} must be above 0")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise InputError(f"Adam's betas {self.betas} must be two numbers in [0, 1)")
-        if self.clip_norm < 0 or self.validate_every < 0:
-            raise InputError("clip_norm and validate_every must not be negative")
+        if not 0 <= self.clip_norm < math.inf:
+            raise InputError(f"clip_norm {self.clip_norm} must be 0 or a positive number")
+        for name in ("seed", "validate_every"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} {getattr(self, name)} must not be negative")
         check_choice("precision", self.precision, get_args(Precision))
         check_choice("schedule", self.schedule, get_args(Schedule))
 
@@ -231,6 +238,10 @@ class TrainConfig:
         known = {f.name for f in fields(cls)}
         if unknown := [name for name in values if name not in known]:
             raise InputError(f"{where}: unknown settings {', '.join(unknown)}")
+        defaults = cls().to_dict()
+        for name, value in values.items():
+            if not _fits(value, defaults[name]):
+                raise InputError(f"{where}: {name} cannot be {value!r}")
         try:
             return cls(**values)  # type: ignore[arg-type]
         except TypeError as error:
@@ -251,6 +262,16 @@ class TrainConfig:
         """Names of the settings in which two configurations differ, dotted where nested."""
         ours, theirs = _flat(self.to_dict()), _flat(other.to_dict())
         return sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
+
+
+def _fits(value: object, default: object) -> bool:
+    """Whether a value read from JSON is of the kind that a setting has."""
+    if default is None or value is None:
+        return True
+    for kind in (bool, (int, float), (list, tuple)):
+        if isinstance(default, kind):
+            return isinstance(value, kind)
+    return isinstance(value, type(default))
 
 
 def _flat(values: dict[str, object], prefix: str = "") -> dict[str, object]:

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from labkit.data import ImageSource, open_images
 from labkit.data.batches import BatchesByStep, load_batches
 from labkit.data.device_cache import PictureCache
-from labkit.errors import InputError
+from labkit.errors import InputError, check_choice
 from labkit.images import atomic_write, from_uint8, write_image
 from labkit.losses.objective import Objective, Terms
 from labkit.nn.generator import GMCNN
@@ -46,6 +46,7 @@ _FREE_ON_RESUME = {
     "validation_images",
     "data.cache",
 }
+ACCELERATORS = ("auto", "cpu", "cuda", "mps")
 _PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "64": "64-true"}
 
 
@@ -65,6 +66,13 @@ class Hardware:
     devices: int = 1
     nodes: int = 1
     workers: int = 1
+
+    def __post_init__(self) -> None:
+        check_choice("device", self.accelerator, ACCELERATORS)
+        if self.devices < 1 or self.nodes < 1:
+            raise InputError(f"devices {self.devices} and nodes {self.nodes} must be at least 1")
+        if self.workers < 0:
+            raise InputError(f"workers {self.workers} must not be negative")
 
 
 def train(
@@ -113,6 +121,8 @@ def train(
         atomic_write(run.config, lambda file: file.write(config.to_json().encode()))
     if resumed:
         loop.restore(run.load_state(previous=previous))
+        if previous and fabric.is_global_zero:
+            run.set_newest_aside()
     elif resume and fabric.is_global_zero:
         run.truncate_metrics(-1)  # killed before its first checkpoint: begin again
     return loop.run_to_end(progress, observe)
@@ -159,9 +169,14 @@ def open_data(data: DataConfig) -> tuple[ImageSource, ImageSource]:
     options = {"cache": data.cache == "memory"} if files(data.images) else {}
     training = open_images(spec(data.images), data.source_size or data.size, "train", **options)
     if data.validation:
-        split = "all" if files(data.validation) else "val"
+        split = "all" if files(data.validation) else held_out(data.validation[0])
         return training, open_images(spec(data.validation), data.size, split)
-    return training, open_images(spec(data.images), data.size, "val")
+    return training, open_images(spec(data.images), data.size, held_out(data.images[0]))
+
+
+def held_out(images: str) -> str:
+    """The split to measure on while training: scikit-image's few photographs have one for it."""
+    return "test" if images == "photos" else "val"
 
 
 class _Loop:
@@ -220,6 +235,7 @@ class _Loop:
             ) from None
         if self.fabric.is_global_zero:
             self.run.truncate_metrics(self.step)
+            self._save_weights()  # a kill may have come between checkpoint and weights
 
     def run_to_end(
         self, progress: bool | None, observe: Callable[[int, GMCNN], None] | None = None
@@ -244,8 +260,9 @@ class _Loop:
             last = time.perf_counter()
             for images, masks in self._stream():
                 terms = self._advance(images, masks)
-                due = self.step % config.checkpoint_every == 0 or self.step == config.steps
-                log = self.step % config.log_every == 0
+                end = self.step == config.steps
+                due = self.step % config.checkpoint_every == 0 or end
+                log = self.step % config.log_every == 0 or end
                 if log or due or stopped.is_set():
                     values = self._checked(terms)
                     bar.set_postfix({k: f"{v:.4f}" for k, v in values.items()}, refresh=False)
@@ -253,7 +270,7 @@ class _Loop:
                     seconds = round(time.perf_counter() - last, 3)
                     logs.record(self._record(values) | {"seconds": seconds})
                     last = time.perf_counter()
-                if config.validate_every and self.step % config.validate_every == 0:
+                if config.validate_every and (self.step % config.validate_every == 0 or end):
                     self._validate(logs, bar.write)
                     self._show(observe)
                     last = time.perf_counter()
@@ -301,9 +318,18 @@ class _Loop:
                 name = name.replace("_", " ")
                 raise InputError(
                     f"{self.run.path}: the {name} loss {happened} {value:.6g} at step {self.step}",
-                    "the last checkpoint is kept; lower --lr or set --clip-norm",
+                    self._remedy(),
                 )
         return values
+
+    def _remedy(self) -> str:
+        """What to do about a run that has diverged."""
+        if self.run.holds_a_checkpoint():
+            return (
+                "its last checkpoint is kept; begin a new run with a lower --lr or with "
+                "--clip-norm, from these weights by --from-weights, or from none"
+            )
+        return "delete the folder, and begin again with a lower --lr or with --clip-norm"
 
     def _record(self, values: dict[str, float]) -> dict[str, object]:
         stage = self.config.stage_at(self.step - 1)
@@ -349,10 +375,13 @@ class _Loop:
             if isinstance(module, torch.nn.Module) and not _is_finite(module):
                 raise InputError(
                     f"{self.run.path}: weights of the {name} are not finite at step {self.step}",
-                    "the last checkpoint is kept; lower --lr or set --clip-norm",
+                    self._remedy(),
                 )
         states = {name: part.state_dict() for name, part in self._parts().items()}
         self.run.save_state({"step": self.step, **states})
+        self._save_weights()
+
+    def _save_weights(self) -> None:
         trained = {"steps": str(self.step), "run": self.config.to_json()}
         save_generator(self.trained, self.run.weights, trained)
 

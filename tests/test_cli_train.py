@@ -1,0 +1,65 @@
+"""`labkit train` as it is called: what it refuses before anything is done, and what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from labkit.cli import main
+from labkit.training import trainer as trainer_module
+
+TINY = ["--size", "32", "--width", "2", "--padding", "zeros", "--batch", "2", "--steps", "2"]
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The one line of stderr of a command that must fail."""
+    code = main(["train", *(str(argument) for argument in arguments)])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert code == 2 and line.startswith("labkit: error: ") and "unexpected" not in line
+    return line
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--seed", "-1"], "seed -1 must not be negative"),
+        (["--workers", "-1"], "workers -1 must not be negative"),
+        (["--devices", "0"], "devices 0"),
+        (["--device", "cpu:0"], "one of auto, cpu, cuda, mps"),
+        (["--clip-norm", "nan"], "clip_norm nan"),
+        (["--critic-lr", "1"], "adversarial.critic_learning_rate: set, but there is no second"),
+        (["--critics", "keras"], "say with --warm-up after how many steps it begins"),
+        (["--id-mrf-weight", "0.2"], "objective.id_mrf_weight: set, but"),
+        (["--resume"], "holds no run; name a run's folder"),
+    ],
+)
+def test_options_that_cannot_work_are_refused_and_leave_nothing(
+    tmp_path: Path, capsys, options: list[str], says: str
+) -> None:
+    out = tmp_path / "run"
+    assert says in refused(capsys, *TINY, *options, "--out", out)
+    assert not out.exists()
+
+
+def test_a_run_goes_on_with_its_own_settings(tmp_path: Path, capsys) -> None:
+    out = tmp_path / "run"
+    assert main(["train", *TINY, "--workers", "0", "--device", "cpu", "--out", str(out)]) == 0
+    capsys.readouterr()
+    assert "--preset paper" in refused(capsys, "--resume", "--preset", "paper", "--out", out)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_ctrl_c_names_a_command_that_works(tmp_path: Path, monkeypatch, capsys, begun) -> None:
+    out = tmp_path / "my run"
+
+    def interrupted(config, folder, **_):
+        if begun:
+            folder.mkdir()
+            (folder / "config.json").write_text(config.to_json())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer_module, "train", interrupted)
+    assert main(["train", *TINY, "--out", str(out)]) == 130
+    said = capsys.readouterr().err
+    assert (f"go on with: labkit train --resume --out '{out}'" in said) == begun
