@@ -136,6 +136,27 @@ def test_rows_of_the_table_are_those_of_its_runs() -> None:
             assert table[name]["psnr"]["mean"] == pytest.approx(mean, abs=1e-3)
 
 
+def test_the_readme_says_what_the_report_s_attention_gains() -> None:
+    differences = {
+        (d["method"].removeprefix("GMCNN + "), d["minus"]): d["psnr"]
+        for d in TABLE["tables"]["128"]["differences"]
+    }
+
+    def less_the_base(name: str, way: str = "") -> dict[str, float]:
+        return differences[name + way, "GMCNN" + way]
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    se, a2 = (less_the_base(f"the report's {name}", ", as reported") for name in ("SE", "A²"))
+    assert f"gain that way, {se['mean']:.2f} and {a2['mean']:.2f} dB" in readme
+    assert (
+        less_the_base("the report's SE")["low"] < 0 and less_the_base("the report's A²")["high"] < 0
+    )
+    published = [less_the_base(name, way) for name in ("SE", "A²") for way in ("", ", as reported")]
+    assert max(difference["high"] for difference in published) < 0
+    setting = TABLE["settings"]
+    assert f"{setting['size']} px, width {setting['width']}, {setting['steps']:,} steps" in readme
+
+
 def test_the_table_s_picture_has_a_column_for_each_row() -> None:
     side = TABLE["settings"]["size"]
     columns = len({run["row"] for run in TABLE["runs"]}) + 2  # the hole and the truth
