@@ -12,7 +12,6 @@ from labkit.errors import InputError, check_choice
 
 NAMES = ("attention", "bottleneck", "confidence", "upsampling")
 TABLE = "table"
-DEVICES = ("auto", "cpu", "cuda", "mps")
 _OF_THE_TABLE = ("pairs", "row", "weights", "squeezenet", "padding", "train")
 _OF_THE_OTHERS = ("pictures", "keep", "jobs")
 _TABLE_PANEL = "Table"
@@ -145,15 +144,16 @@ def study(
         keep_generator,
         run_study,
     )
+    from labkit.training.trainer import ACCELERATORS
 
     check_choice("study", name, (*NAMES, TABLE))
     chosen = None if name == TABLE else named(name)
     unused = _OF_THE_OTHERS if chosen is None else _OF_THE_TABLE
     refuse_options(context, unused, f"labkit study {name}")
-    if device not in DEVICES:
+    if device not in ACCELERATORS:
         raise InputError(
             f"--device {device}: is none that a study runs on",
-            f"choose from {', '.join(DEVICES)}",
+            f"choose from {', '.join(ACCELERATORS)}",
         )
     pick_device(device)
     refuse_checkpoints(*(weights or ()))
