@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import fails, run
 from PIL import Image, ImageCms
 
 from labkit import __version__
-from labkit.cli import _take_debug, main, train_settings
+from labkit.cli import _take_debug, train_settings
 from labkit.errors import InputError
 from labkit.inpainting import inpaint
 from labkit.nn.generator import GMCNN, GeneratorConfig
@@ -67,23 +68,6 @@ def weights(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def no_debug(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LABKIT_DEBUG", raising=False)
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, list[str]]:
-    """Exit code, stdout, and the lines of stderr."""
-    code = main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return code, out, err.splitlines()
-
-
-def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """The one line that a command with a wrong input says."""
-    code, out, lines = run(capsys, *arguments)
-    assert code == 2, lines
-    assert out == ""
-    assert len(lines) == 1, lines
-    assert lines[0].startswith("labkit: error: ")
-    return lines[0]
 
 
 # Help

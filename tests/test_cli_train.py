@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from command_line import fails
 
 from labkit.cli import main
 from labkit.training import trainer as trainer_module
@@ -14,9 +15,8 @@ TINY = ["--size", "32", "--width", "2", "--padding", "zeros", "--batch", "2", "-
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     """The one line of stderr of a command that must fail."""
-    code = main(["train", *(str(argument) for argument in arguments)])
-    (line,) = capsys.readouterr().err.splitlines()
-    assert code == 2 and line.startswith("labkit: error: ") and "unexpected" not in line
+    line = fails(capsys, "train", *arguments)
+    assert "unexpected" not in line
     return line
 
 
