@@ -53,7 +53,8 @@ class Filler(nn.Module):
     """The generator with everything around it.
 
     Shapes: image uint8 (1, H, W, 3), RGB; mask uint8 (1, H, W), anything but 0 = missing → uint8
-    (1, H, W, 3), the image where the mask is 0.
+    (1, H, W, 3), the image where the mask is 0. As in `labkit.inpainting.inpaint`, the fill of a
+    picture whose known pixels are all grey is grey.
     """
 
     def __init__(self, model: GMCNN) -> None:
@@ -62,10 +63,13 @@ class Filler(nn.Module):
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         hole = (mask != 0)[:, None].float()  # (1, 1, H, W)
-        whole = from_uint8(image)  # (1, 3, H, W)
-        prediction = self.model(whole, hole)  # (1, 3, H, W) in [-1, 1]
-        grey = prediction.add(1.0).mul(127.5).round().clamp(0, 255)
-        filled = compose(image.permute(0, 3, 1, 2).float(), grey, hole)
+        prediction = self.model(from_uint8(image), hole)  # (1, 3, H, W) in [-1, 1]
+        fill = prediction.add(1.0).mul(127.5).round().clamp(0, 255)
+        whole = image.permute(0, 3, 1, 2).float()  # (1, 3, H, W) in 0..255
+        known = whole * (1 - hole)
+        coloured = (known.amax(1) - known.amin(1)).max() > 0  # does any pixel have a hue?
+        fill = torch.where(coloured, fill, fill.mean(1, keepdim=True).round())
+        filled = compose(whole, fill, hole)
         return filled.to(torch.uint8).permute(0, 2, 3, 1)  # (1, H, W, 3)
 
 

@@ -53,6 +53,20 @@ def test_fills_as_pytorch_does(faces, source):
         assert np.abs(expected[mask].astype(int) - image[mask]).max() > 20  # something was filled
 
 
+def test_a_grey_picture_is_filled_in_grey_whatever_the_hole_hides(faces):
+    colour = Photos(64, "test").batch([0])[0]
+    grey = np.repeat(colour.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
+    mask = hole(64, 64, 0)
+    hidden = np.where(mask[..., None], colour, grey)  # colour under the mask alone
+    filled = run(faces, hidden, mask)
+    assert np.ptp(filled, axis=2).max() == 0
+    expected = inpaint(grey, mask, generator=load_generator("faces"))
+    assert np.abs(filled.astype(int) - expected).max() <= 1
+    one = np.argwhere(~mask)[0]
+    grey[tuple(one)] = (9, 10, 10)  # one known pixel with a hue
+    assert np.ptp(run(faces, grey, mask)[mask], axis=1).max() > 0
+
+
 def test_any_size_and_any_value_of_the_mask(tmp_path):
     path = export_onnx("faces", (50, 70), tmp_path / "wide.onnx")
     image = Photos(96, "test").batch([0])[0][:50, :70]
