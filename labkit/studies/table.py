@@ -16,22 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from labkit.errors import InputError
 from labkit.evaluation.lpips import LPIPS
 from labkit.evaluation.methods import Method, open_methods
 from labkit.evaluation.pairs import Pairs
 from labkit.evaluation.protocol import ProtocolConfig, evaluate
-from labkit.evaluation.statistics import (
-    AS_REPORTED,
-    MEASURES,
-    Score,
-    paired_differences,
-    summarise,
-)
+from labkit.evaluation.statistics import AS_REPORTED, Score, summarise
 from labkit.images import atomic_write
 from labkit.nn.weights import load_generator, weights_hash
+from labkit.studies.over_seeds import Rows, differences, mean_of_seeds, psnr_of_seeds
 from labkit.studies.registry import Scale
 from labkit.studies.run import cost
 from labkit.studies.table_rows import ARMS, TITLES, TableRow, row_config, table_runs
@@ -124,25 +117,26 @@ def result(plan: TablePlan, done: Sequence[TableRow], scorer: Scorer) -> dict[st
 
     Returns:
         what the result file holds. A row with several seeds has the mean of their scores on each
-        pair, and lists their own means under "seeds"; its interval is that of the pairs alone.
+        pair, and the mean PSNR of each under "seeds"; its interval is that of the pairs alone. The
+        difference of two rows is taken over the seeds that both have, lest one row be charged for
+        the luck of another's seed, and its "seeds" are the differences in PSNR within each.
 
         ``{"settings", "runs": [{"row", "seed", "minutes", "validation"}], "costs": {row:
         {"parameters", "megaflop"}}, "tables": {size: {"rows", "differences"}}}``
     """
     tables = {}
     for size in plan.sizes:
-        scores = list(scorer.fixed(size))
-        of_seeds: dict[str, list[float]] = {}
-        for name in dict.fromkeys(row.name for row in done):
-            runs = [scorer.run(row, size) for row in done if row.name == name]
-            title = TITLES[name]
-            of_seeds[title] = [_mean_psnr(run) for run in runs]
-            scores += _mean_of_seeds(runs, title)
-        rows = summarise(scores)
-        for row in rows:
-            if row["method"] in of_seeds:
-                row["seeds"] = [round(value, 4) for value in of_seeds[row["method"]]]
-        tables[str(size)] = {"rows": rows, "differences": paired_differences(scores)}
+        fixed = list(scorer.fixed(size))
+        rows: Rows = {}
+        for row in done:
+            rows.setdefault(TITLES[row.name], {})[row.seed] = scorer.run(row, size)
+        means = [s for title, runs in rows.items() for s in mean_of_seeds(runs.values(), title)]
+        summaries = summarise([*fixed, *means])
+        for summary in summaries:
+            title = str(summary["method"])
+            if runs := rows.get(title.removesuffix(AS_REPORTED)):
+                summary["seeds"] = psnr_of_seeds(runs, title)
+        tables[str(size)] = {"rows": summaries, "differences": differences(fixed, rows)}
     scale = plan.scale
     return {
         "settings": {
@@ -254,23 +248,6 @@ def _record(plan: TablePlan, row: TableRow) -> dict[str, object]:
 def _metrics(plan: TablePlan, row: TableRow) -> list[dict[str, Any]]:
     path = plan.folder(row) / "metrics.jsonl"
     return read_metrics(path) if path.exists() else []
-
-
-def _mean_of_seeds(runs: Sequence[Sequence[Score]], title: str) -> Iterator[Score]:
-    """The scores of a row: on each pair the mean over its runs."""
-    for same in zip(*runs, strict=True):
-        first = same[0]
-        means = {
-            measure: float(np.mean([getattr(score, measure) for score in same]))
-            for measure in MEASURES
-            if getattr(first, measure) is not None
-        }
-        reported = AS_REPORTED if first.method.endswith(AS_REPORTED) else ""
-        yield Score(first.pair, title + reported, first.hole_ratio, **means)
-
-
-def _mean_psnr(scores: Sequence[Score]) -> float:
-    return float(np.mean([s.psnr for s in scores if not s.method.endswith(AS_REPORTED)]))
 
 
 def _write(path: Path, value: object) -> None:
