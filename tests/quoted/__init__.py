@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -34,6 +35,13 @@ def notebook(chapter: str) -> Any:
     """The notebook whose name begins so: "06", or "intro"."""
     (path,) = BOOK.glob(f"{chapter}*.ipynb")
     return nbformat.read(path, as_version=4)
+
+
+def spread_of_seeds(rows: Sequence[Collection[float]]) -> tuple[float, float]:
+    """The standard deviation of a training, pooled over rows; and, for rows of two trainings each,
+    by how much single trainings of two equal networks differ in 95 % of cases."""
+    sigma = mean(stdev(values) ** 2 for values in rows) ** 0.5
+    return sigma, float(stats.t.ppf(0.975, len(rows))) * 2**0.5 * sigma
 
 
 def prose(chapter: str) -> str:
