@@ -21,6 +21,7 @@ from labkit.machine import machine
 SHOWN = (
     "generator.width",
     "generator.padding",
+    "generator.initialisation",
     "generator.attention",
     "data.size",
     "data.augmentation.smallest_crop",
