@@ -53,12 +53,14 @@ def differences(fixed: Sequence[Score], rows: Rows) -> list[dict[str, object]]:
         what `paired_differences` does. Between two rows, "seeds" is the difference of their mean
         PSNR in dB within each seed that both have.
     """
-    found = []
-    for title, runs in rows.items():
-        entries = paired_differences([*fixed, *mean_of_seeds(runs.values(), title)])
-        found += [d for d in entries if str(d["method"]).removesuffix(AS_REPORTED) == title]
+    means = [mean for title, runs in rows.items() for mean in mean_of_seeds(runs.values(), title)]
+    against_fixed = [
+        entry
+        for entry in paired_differences([*fixed, *means])
+        if str(entry["minus"]).removesuffix(AS_REPORTED) not in rows
+    ]
     among_rows = [d for one, other in combinations(rows, 2) for d in _between(rows, one, other)]
-    return [*paired_differences(fixed), *found, *among_rows]
+    return [*against_fixed, *among_rows]
 
 
 def _between(rows: Rows, one: str, other: str) -> Iterator[dict[str, object]]:
