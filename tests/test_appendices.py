@@ -37,6 +37,7 @@ INTERNAL = {
     "labkit.masks.draws",
     "labkit.masks.shape",
     "labkit.nn.state",
+    "labkit.run_files",
     "labkit.training.interrupt",
 }
 

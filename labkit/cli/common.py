@@ -11,9 +11,7 @@ from typing import ParamSpec, TypeVar
 import typer
 
 from labkit.errors import InputError
-
-CHECKPOINTS = ("state.pt", "state.new.pt", "state.previous.pt")
-"""Of a run's folder; see `labkit.training.checkpoint`, which would import torch."""
+from labkit.run_files import CONFIG, FRESH_STATE, PREVIOUS_STATE, STATE
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,8 +81,9 @@ def refuse_checkpoints(*weights: str | None) -> None:
     Raises:
         InputError: one of them is such a file.
     """
+    checkpoints = (STATE, FRESH_STATE, PREVIOUS_STATE)
     for path in (Path(name) for name in weights if name):
-        if path.name in CHECKPOINTS and (path.parent / "config.json").is_file():
+        if path.name in checkpoints and (path.parent / CONFIG).is_file():
             raise InputError(
                 f"--weights {path}: is a checkpoint, for a training to go on from",
                 f"name the run's folder, {path.parent}",

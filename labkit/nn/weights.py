@@ -28,6 +28,7 @@ from labkit.nn.columns import COLUMN_DECODERS
 from labkit.nn.generator import GMCNN
 from labkit.nn.generator_config import GeneratorConfig
 from labkit.nn.state import read_tensors
+from labkit.run_files import WEIGHTS
 
 PACKAGED = Path(__file__).parent.parent / "weights"
 _FORMAT = "labkit-generator-1"
@@ -49,8 +50,8 @@ def weights_path(weights: str | os.PathLike[str]) -> Path:
     if (packaged := PACKAGED / f"{weights}.safetensors").is_file():
         return packaged
     path = Path(weights)
-    if path.is_dir() and (path / "generator.safetensors").is_file():
-        return path / "generator.safetensors"  # a run's folder
+    if path.is_dir() and (path / WEIGHTS).is_file():
+        return path / WEIGHTS  # a run's folder
     if not path.is_file():
         raise InputError(
             f"{weights}: no such weights file",

@@ -27,6 +27,7 @@ from labkit.images import atomic_write, read_image, write_image
 from labkit.nn.generator import GMCNN, count_parameters
 from labkit.nn.generator_config import GeneratorConfig
 from labkit.nn.weights import load_generator, save_generator
+from labkit.run_files import CONFIG
 from labkit.studies.probe import Measures, Probe
 from labkit.studies.registry import Scale, Study
 from labkit.training.config import TrainConfig
@@ -226,7 +227,7 @@ def contact_sheet(study: Study, plan: Plan) -> np.ndarray:
 
 def keep_generator(folder: Path, path: Path) -> None:
     """Write a run's generator to `path`, in half precision."""
-    about = {"steps": str(TrainConfig.read(folder / "config.json").steps)}
+    about = {"steps": str(TrainConfig.read(folder / CONFIG).steps)}
     save_generator(load_generator(folder), path, about, dtype=torch.float16)
 
 

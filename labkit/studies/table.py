@@ -24,6 +24,7 @@ from labkit.evaluation.protocol import ProtocolConfig, evaluate
 from labkit.evaluation.statistics import AS_REPORTED, Score, summarise
 from labkit.images import atomic_write
 from labkit.nn.weights import load_generator, weights_hash
+from labkit.run_files import CONFIG, WEIGHTS
 from labkit.studies.over_seeds import Rows, differences, mean_of_seeds, psnr_of_seeds
 from labkit.studies.registry import Scale
 from labkit.studies.run import cost
@@ -33,7 +34,6 @@ from labkit.training.config import TrainConfig
 from labkit.training.trainer import Hardware, train
 
 CLASSICAL_ROWS = ("black", "mean", "telea", "ns", "biharmonic")
-WEIGHTS = "generator.safetensors"
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def _is_complete(plan: TablePlan, row: TableRow) -> bool:
     entries = _metrics(plan, row)
     if not entries or entries[-1]["step"] < plan.scale.steps:
         return False
-    config = plan.folder(row) / "config.json"
+    config = plan.folder(row) / CONFIG
     if differing := TrainConfig.read(config).differences(plan.config(row)):
         raise InputError(
             f"{config}: is of a run with other settings ({', '.join(differing[:3])})",

@@ -29,6 +29,7 @@ import torch
 
 from labkit.errors import InputError
 from labkit.images import atomic_write
+from labkit.run_files import CONFIG, FRESH_STATE, PREVIOUS_STATE, STATE, WEIGHTS
 
 _FORMAT = "labkit-state-2"
 _TRAILER = b"\nlabkit sha256 "  # then 64 hexadecimal digits
@@ -43,10 +44,10 @@ class RunFolder:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.config = self.path / "config.json"
-        self.state = self.path / "state.pt"
-        self.previous = self.path / "state.previous.pt"
-        self.weights = self.path / "generator.safetensors"
+        self.config = self.path / CONFIG
+        self.state = self.path / STATE
+        self.previous = self.path / PREVIOUS_STATE
+        self.weights = self.path / WEIGHTS
         self.metrics = self.path / "metrics.jsonl"
         self.samples = self.path / "samples"
 
@@ -58,7 +59,7 @@ class RunFolder:
 
     def _newest_first(self) -> tuple[Path, ...]:
         # A kill between the two renames of `save_state` leaves the newest under the middle name.
-        return self.state, self.path / "state.new.pt", self.previous
+        return self.state, self.path / FRESH_STATE, self.previous
 
     def save_state(self, state: dict[str, Any]) -> None:
         """Write a checkpoint; the one before it is kept as ``state.previous.pt``."""
@@ -71,7 +72,7 @@ class RunFolder:
 
         # The new checkpoint is complete on disk under a name of its own before any name changes
         # hands.
-        fresh = self.path / "state.new.pt"
+        fresh = self.path / FRESH_STATE
         atomic_write(fresh, write)
         if self.state.exists():
             os.replace(self.state, self.previous)
@@ -131,7 +132,7 @@ def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 def _read_state(path: Path) -> dict[str, Any]:
     remedy = "go on from the checkpoint before it with --previous"
-    if path.name == "state.previous.pt":
+    if path.name == PREVIOUS_STATE:
         remedy = "start the run again"
     try:
         body, trailer, digest = path.read_bytes().rpartition(_TRAILER)
