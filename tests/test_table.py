@@ -131,6 +131,9 @@ def test_on_the_command_line(plan: TablePlan, tmp_path: Path, capsys) -> None:
         assert problem in capsys.readouterr().err
     assert main([*arguments, "--pairs", str(plan.pairs), "--output", "x.PNG"]) == 2
     assert "--output x.PNG: the fills take that name" in capsys.readouterr().err
+    inside = plan.pairs / "table.json"
+    assert main([*arguments, "--pairs", str(plan.pairs), "--output", str(inside)]) == 2
+    assert f"--output {inside}: lies inside --pairs {plan.pairs}" in capsys.readouterr().err
     arguments += ["--pairs", str(plan.pairs), "--runs", str(plan.runs), "--seeds", "1"]
     arguments += ["--row", "a2", "--squeezenet", str(plan.squeezenet), "--device", "cpu"]
     assert main([*arguments, "--output", str(target)]) == 0

@@ -90,6 +90,19 @@ def refuse_checkpoints(*weights: str | None) -> None:
             )
 
 
+def refuse_inside_pairs(option: str, path: Path, pairs: Path) -> None:
+    """Refuse to write among the pairs that are scored.
+
+    Raises:
+        InputError: `path`, which `option` names, is the folder `pairs` or lies in it.
+    """
+    if pairs.is_dir() and path.resolve().is_relative_to(pairs.resolve()):
+        raise InputError(
+            f"{option} {path}: lies inside --pairs {pairs}, whose pictures are taken for pairs",
+            "name a place outside of it",
+        )
+
+
 def pick_device(name: str) -> str:
     """The device to compute on: "auto" is a GPU where there is one, else the CPU.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from labkit.cli.common import make_folder, pick_device, refuse_checkpoints
+from labkit.cli.common import make_folder, pick_device, refuse_checkpoints, refuse_inside_pairs
 from labkit.errors import InputError
 from labkit.inpainting import METHODS
 
@@ -90,11 +90,7 @@ def evaluate(
 
     config = protocol.ProtocolConfig(size=size, seed=seed, as_reported=as_reported)
     device = pick_device(device)
-    if pairs.is_dir() and out.resolve().is_relative_to(pairs.resolve()):
-        raise InputError(
-            f"--out {out}: lies inside --pairs {pairs}, whose pictures are taken for pairs",
-            "name a folder outside of it",
-        )
+    refuse_inside_pairs("--out", out, pairs)
     refuse_checkpoints(*(weights or ()))
     found = Pairs(pairs)
     methods = open_methods(method or DEFAULT_METHODS, weights or (), device=device)

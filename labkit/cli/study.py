@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-from labkit.cli.common import make_folder, pick_device, refuse_checkpoints, refuse_options
+from labkit.cli.common import (
+    make_folder,
+    pick_device,
+    refuse_checkpoints,
+    refuse_inside_pairs,
+    refuse_options,
+)
 from labkit.errors import InputError, check_choice
 
 NAMES = ("attention", "bottleneck", "confidence", "upsampling")
@@ -185,6 +191,8 @@ def study(
 
         if pairs is None:
             raise InputError("the table needs the pairs it is scored on", "give --pairs")
+        refuse_inside_pairs("--output", output, pairs)
+        refuse_inside_pairs("--runs", runs, pairs)
         table = TablePlan(
             scale=dataclasses.replace(scale, padding=padding, schedule="linear"),
             pairs=pairs,
