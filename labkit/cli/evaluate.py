@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from labkit.cli.common import make_folder, pick_device, refuse_checkpoints, refuse_inside_pairs
-from labkit.errors import InputError
 from labkit.inpainting import METHODS
 
 DEFAULT_METHODS = ("black", "mean", "telea", "ns")
