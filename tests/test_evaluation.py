@@ -337,7 +337,10 @@ def test_a_perfect_fill_counts_as_a_hundred_decibels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(0, "pair 000: its mask marks no pixel"), (255, "000.png: every pixel is missing")],
+    [
+        (0, "pairs: pair 000: its mask 000.png marks no pixel"),
+        (255, "000.png: every pixel is missing"),
+    ],
 )
 def test_pairs_without_a_hole_are_named(tmp_path: Path, value: int, words: str) -> None:
     folder = write_pairs(tmp_path / "pairs", [0.3])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 from test_evaluation import write_pairs
 from training_runs import Killed, killed_at
 
@@ -15,10 +17,13 @@ from labkit.errors import InputError
 from labkit.evaluation.statistics import AS_REPORTED
 from labkit.images import read_image
 from labkit.masks import MaskConfig
+from labkit.nn.weights import read_metadata
 from labkit.studies.registry import Scale
 from labkit.studies.table import TablePlan, run_table
 from labkit.studies.table_picture import shown_pictures
 from labkit.studies.table_rows import ARMS, FULL, TITLES, TableRow, row_config, table_runs
+from labkit.training.checkpoint import read_metrics
+from labkit.training.trainer import _Loop
 
 SCALE = Scale(size=32, width=2, steps=2, batch=1, masks=MaskConfig(kind="rectangle", side=16))
 
@@ -110,6 +115,48 @@ def test_scores_that_were_kept_are_those_of_the_same_pairs(plan: TablePlan) -> N
     _, (second, *_) = run(plan, training=False)
     means = [t["tables"]["32"]["rows"][0]["psnr"]["mean"] for t in (first, second)]
     assert means[0] != means[1] and first["runs"] == []
+
+
+def test_kept_scores_are_those_of_the_same_lpips(plan: TablePlan, tmp_path: Path) -> None:
+    run(plan, training=False)
+    other = tmp_path / "other.safetensors"
+    save_file({key: -value for key, value in load_file(plan.squeezenet).items()}, other)
+    found = [
+        run(dataclasses.replace(plan, squeezenet=str(path)), training=False)[1][0]
+        for path in (plan.squeezenet, other)
+    ]
+    means = [table["tables"]["32"]["rows"][0]["lpips"]["mean"] for table in found]
+    assert means[0] != means[1]
+
+
+def test_a_damaged_file_of_scores_is_made_anew(plan: TablePlan) -> None:
+    _, (first,) = run(plan, training=False)
+    (plan.runs / "telea-32.json").write_text("{")
+    assert run(plan, training=False)[1] == [first]
+
+
+def test_a_run_killed_before_its_last_checkpoint_is_not_complete(
+    plan: TablePlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its log holds the last step, its weights are of an earlier one."""
+
+    validate, save = _Loop._validate, _Loop._save
+
+    def killed(loop: _Loop, *arguments: object) -> None:
+        if loop.step == SCALE.steps:
+            raise Killed
+        validate(loop, *arguments)
+        save(loop)  # of the step before the last
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(_Loop, "_validate", killed)
+        run(plan)
+    folder = plan.folder(TableRow("base", 0))
+    assert read_metrics(folder / "metrics.jsonl")[-1]["step"] == SCALE.steps
+    assert read_metadata(folder)["steps"] == "1"
+    lines, _ = run(plan)
+    assert lines[0] == "3 runs, 0 of them done before"
+    assert read_metadata(folder)["steps"] == str(SCALE.steps)
 
 
 def test_a_complete_run_of_other_settings_is_not_taken(plan: TablePlan) -> None:

@@ -14,9 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from labkit.evaluation.protocol import Example
+from labkit.evaluation.statistics import AS_REPORTED
 from labkit.images import png_bytes
 
 _WIDGETS = Path(__file__).parent.parent / "widgets"
+_PROTOCOL = "Composites, 8 bits, data range 255; means with their 95&nbsp;% bootstrap intervals."
+_REPORTED = f""" Rows that end in “{AS_REPORTED.strip(", ")}” are scored in the student report's
+way: the raw output instead of the composite, and images in [0,&nbsp;1] with a data range of 2,
+which alone adds 6.02&nbsp;dB."""
 HOLE = (213, 94, 0)  # vermilion, told apart from skin and sky also by the colour-blind
 
 _STYLE = """
@@ -24,7 +29,8 @@ _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.25rem 0.8rem; text-align: right; border-bottom: 1px solid #8886; }
-th:first-child, td:first-child { text-align: left; }
+th:first-child { text-align: left; }
+th[scope="row"] { font-weight: inherit; }
 .scroll { overflow-x: auto; }
 .examples { display: flex; flex-wrap: wrap; gap: 1.5rem; }
 figure { margin: 0; max-width: 100%; }
@@ -32,7 +38,8 @@ figcaption { margin-bottom: 0.4rem; }
 footer { margin-top: 2rem; font-size: 0.85rem; }
 """
 
-_SCRIPT = """
+# In a block: its names stand beside those of the painter's module.
+_SCRIPT = """{
 const data = JSON.parse(document.getElementById("examples").textContent);
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 const choices = [...document.querySelectorAll("select")];
@@ -49,7 +56,7 @@ function show() {
 }
 choices.forEach((choice) => (choice.onchange = show));
 show();
-"""
+}"""
 
 
 def html_report(
@@ -70,14 +77,15 @@ def html_report(
         for example, some in zip(examples, pictures, strict=True)
     ]
     names = list(pictures[0]) if pictures else []
+    reported = any(row[0].endswith(AS_REPORTED) for cells in tables for row in cells)
     figures = "".join(
         f"<figure><figcaption>pair {html.escape(example.pair)}, "
         f"{100 * example.hole_ratio:.0f} % missing</figcaption>"
         f'<div class="labkit-painter" id="example-{index}"></div></figure>'
         for index, example in enumerate(examples)
     )
-    # In a script element "</" would end it wherever it stands.
-    payload = json.dumps(data).replace("</", "<\\/")
+    # In a script element "</" would end it, and "<!--" hide its end, wherever they stand.
+    payload = json.dumps(data).replace("<", "\\u003c")
     module = (_WIDGETS / "painter.mjs").read_text(encoding="utf-8")
     style = _STYLE + (_WIDGETS / "painter.css").read_text(encoding="utf-8")
     about = ", ".join(
@@ -93,10 +101,11 @@ def html_report(
 <title>Evaluation</title>
 <style>{style}</style>
 <h1>Evaluation</h1>
-<p>Composites, 8 bits, data range 255; means with their 95&nbsp;% bootstrap intervals.</p>
+<p>{_PROTOCOL}{_REPORTED if reported else ""}</p>
 {shown}
 <h2>Examples</h2>
 <p>Left of the line {_choice("left", names, names[-2:-1])}, right of it {_choice("right", names, names[:1])}.</p>
+<noscript><p>The examples need JavaScript; contact-sheet.png, beside this page, shows them too.</p></noscript>
 <div class="examples">{figures}</div>
 <footer><p>{html.escape(about)}</p><p><code>{html.escape(str(environment.get("command", "")))}</code></p></footer>
 <script type="application/json" id="examples">{payload}</script>
@@ -125,5 +134,7 @@ def _choice(label: str, names: Sequence[str], chosen: Sequence[str]) -> str:
 def _table(cells: Sequence[Sequence[str]]) -> str:
     head, *body = [[html.escape(cell) for cell in row] for row in cells]
     lines = ["".join(f'<th scope="col">{cell}</th>' for cell in head)]
-    lines += ["".join(f"<td>{cell}</td>" for cell in row) for row in body]
+    for name, *values in body:
+        row = "".join(f"<td>{value}</td>" for value in values)
+        lines.append(f'<th scope="row">{name}</th>{row}')
     return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"

@@ -137,7 +137,8 @@ def evaluate(
         if ratio in (0.0, 1.0):
             share = "no pixel" if ratio == 0 else "every pixel"
             raise InputError(
-                f"pair {pair.name}: its mask marks {share} as missing at size {config.size}",
+                f"{pairs.path}: pair {pair.name}: its mask {pair.manifest['mask']} marks {share} "
+                f"as missing at size {config.size}",
                 "white in a mask file means missing; take the pair out of the set",
             )
         fills = {}

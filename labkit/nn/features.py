@@ -32,7 +32,10 @@ Normalisation = Literal["imagenet", "mean-only"]
 NETWORKS = ("vgg19", "vgg16", "squeezenet1_1")
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
-_OFFLINE = "give a local file as weights, or use random:<seed> for features that need none"
+_OFFLINE = (
+    "give a local file of them (--features-weights of labkit train, --lpips-weights of labkit "
+    "evaluate, --squeezenet of labkit study), or train with random:<seed>, which needs none"
+)
 
 
 class Features(nn.Module):

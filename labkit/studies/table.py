@@ -23,7 +23,7 @@ from labkit.evaluation.pairs import Pairs
 from labkit.evaluation.protocol import ProtocolConfig, evaluate
 from labkit.evaluation.statistics import AS_REPORTED, Score, summarise
 from labkit.images import atomic_write
-from labkit.nn.weights import load_generator, weights_hash
+from labkit.nn.weights import load_generator, read_metadata, weights_hash
 from labkit.run_files import CONFIG, WEIGHTS
 from labkit.studies.over_seeds import Rows, differences, mean_of_seeds, psnr_of_seeds
 from labkit.studies.registry import Scale
@@ -166,9 +166,12 @@ class Scorer:
         self.plan = plan
         self.pairs = Pairs(plan.pairs)
         self.lpips = LPIPS(plan.squeezenet)
-        # Scores that were kept hold for these very pairs alone.
+        # Scores that were kept hold for these very pairs and this LPIPS alone.
         manifests = [self.pairs.read(index).manifest for index in range(len(self.pairs))]
-        self.key = hashlib.sha256(json.dumps(manifests).encode()).hexdigest()[:16]
+        measured = hashlib.sha256(json.dumps(manifests).encode())
+        for tensor in self.lpips.state_dict().values():
+            measured.update(tensor.numpy())
+        self.key = measured.hexdigest()[:16]
 
     def fixed(self, size: int) -> Iterator[Score]:
         """Of the methods that are not trained here."""
@@ -189,7 +192,10 @@ class Scorer:
 
     def _kept(self, path: Path, digest: str | None) -> list[Score] | None:
         """The scores in a file; None where there are none of these pairs and weights."""
-        kept = json.loads(path.read_text()) if path.exists() else {"key": None}
+        try:
+            kept = json.loads(path.read_text())
+        except (FileNotFoundError, ValueError):  # no file, or one that something else has damaged
+            return None
         if kept["key"] != self._key(digest):
             return None
         return [Score(**score) for score in kept["scores"]]
@@ -221,8 +227,9 @@ def _train(plan: TablePlan, row: TableRow) -> None:
 
 
 def _is_complete(plan: TablePlan, row: TableRow) -> bool:
-    entries = _metrics(plan, row)
-    if not entries or entries[-1]["step"] < plan.scale.steps:
+    # The weights are the last thing that a training writes: its log may be ahead of them.
+    weights = plan.folder(row) / WEIGHTS
+    if not weights.exists() or int(read_metadata(weights)["steps"]) < plan.scale.steps:
         return False
     config = plan.folder(row) / CONFIG
     if differing := TrainConfig.read(config).differences(plan.config(row)):
