@@ -30,6 +30,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto
 table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.25rem 0.8rem; text-align: right; border-bottom: 1px solid #8886; }
 th:first-child { text-align: left; }
+td { white-space: nowrap; }
 th[scope="row"] { font-weight: inherit; }
 .scroll { overflow-x: auto; }
 .examples { display: flex; flex-wrap: wrap; gap: 1.5rem; }
