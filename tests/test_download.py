@@ -1,31 +1,34 @@
-"""Downloads over lines that break, and archives that were made in bad faith."""
+"""Downloads over lines that break and from servers that err, and data sets unpacked."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import http.server
 import io
-import stat
-import tarfile
 import threading
 import time
-import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from test_unpack import files_of_at_most, zipped
+from torchvision import models
 
+from labkit.cli import download as command
 from labkit.cli import main
 from labkit.cli.download import NAMES
 from labkit.data import download as catalogue
-from labkit.data import remote, unpack
+from labkit.data import remote
 from labkit.data.download import DATA, PublicData, download
 from labkit.data.remote import Remote, fetch
 from labkit.errors import InputError
 
 BODY = bytes(range(256)) * 4000  # 1 MB
 HASH = "sha256:" + hashlib.sha256(BODY).hexdigest()
+SHIFTS = {"too-early": -1000, "too-late": 1000, "from-the-start": -len(BODY)}
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -58,24 +61,39 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(302, Location="/whole")
         if way == "page":
             return self.answer(200, b"<html>agree first</html>", **{"Content-Type": "text/html"})
-        begin = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and way != "deaf" else 0
+        if way == "gzip-always" or (way == "gzip" and "gzip" in self.headers["Accept-Encoding"]):
+            packed = gzip.compress(body)
+            encoding = {"Content-Encoding": "gzip"}
+            return self.answer(200, packed, cut=len(packed) // 2, **encoding)
+        if way.startswith("deaf"):
+            wanted = None
+        begin = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
         if begin >= len(body) and wanted:
             return self.answer(416, **{"Content-Range": f"bytes */{len(body)}"})
-        rest, status = body[begin:], 206 if wanted and way != "deaf" else 200
+        if wanted:
+            begin = max(0, begin + SHIFTS.get(way, 0))
+        end = min(len(body), begin + 300_000) if way == "portions" else len(body)
+        rest, status = body[begin:end], 206 if wanted else 200
+        headers = {"Content-Range": f"bytes {begin}-{end - 1}/{len(body)}"} if wanted else {}
+        if way.endswith("lengthless"):
+            return self.answer(
+                status, rest, 400_000 if times == 1 else None, sized=False, **headers
+            )
         if way == "dies":
-            return self.answer(status, rest, cut=len(rest) if times > 8 else 150_000)
+            return self.answer(status, rest, len(rest) if times > 8 else 150_000, **headers)
         if way == "slow":
-            return self.answer(status, rest, pieces=20)
+            return self.answer(status, rest, pieces=20, **headers)
         if way == "silent" or (way == "once" and times == 1):
-            return self.answer(status, rest, cut=0)
-        self.answer(status, rest)
+            return self.answer(status, rest, cut=0, **headers)
+        self.answer(status, rest, **headers)
 
-    def answer(self, status, body=b"", cut=None, pieces=1, **headers) -> None:
+    def answer(self, status, body=b"", cut=None, pieces=1, sized=True, **headers) -> None:
         self.send_response(status)
         headers.setdefault("Content-Type", "application/zip")
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        if sized:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         body = body if cut is None else body[:cut]
         for start in range(0, len(body), -(-len(body) // pieces)) if body else ():
@@ -168,122 +186,65 @@ def test_what_arrived_is_kept_for_the_next_call(server, tmp_path, monkeypatch):
     assert (tmp_path / "thing.zip.part").read_bytes() == BODY[:1000]
 
 
-# --- archives ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("known", [HASH, None])
+def test_a_cut_is_noticed_where_the_length_is_not_said(server, tmp_path, known):
+    assert get(server, tmp_path, "lengthless", known=known).read_bytes() == BODY
+    assert [wanted for _, wanted in server.asked[:2]] == [None, "bytes=400000-"]
 
 
-def zipped(path: Path, files: dict[str, bytes], **options) -> Path:
-    with zipfile.ZipFile(path, "w", **options) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return path
+@pytest.mark.parametrize(("known", "asked"), [(HASH, 2), (None, 3)])
+def test_a_server_that_says_nothing_is_believed_when_hash_or_second_answer_agree(
+    server, tmp_path, known, asked
+):
+    assert get(server, tmp_path, "deaf-and-lengthless", known=known).read_bytes() == BODY
+    assert len(server.asked) == asked  # cut, whole, and whole again where no hash is known
 
 
-def tarred(path: Path, *members: tarfile.TarInfo) -> Path:
-    with tarfile.open(path, "w") as archive:
-        for member in members:
-            archive.addfile(member, io.BytesIO(bytes(member.size)))
-    return path
+def test_a_wrong_file_of_a_length_that_is_not_said_is_refused(server, tmp_path):
+    server.body = BODY[:-1] + b"x"
+    with pytest.raises(InputError, match="another hash than published"):
+        get(server, tmp_path, "lengthless")
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_pictures_are_unpacked_and_nothing_else(tmp_path):
-    files = {"a/1.PNG": b"one", "a/b/2.jpg": b"two", "readme.txt": b"no", "__MACOSX/a/1.png": b"no"}
-    archive = zipped(tmp_path / "x.zip", files)
-    assert unpack.unpack(archive, tmp_path / "out", [".png", ".jpg"], progress=False) == 2
-    found = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*")}
-    assert found == {"a/1.PNG", "a/b/2.jpg"}
-    assert (tmp_path / "out" / "a" / "b" / "2.jpg").read_bytes() == b"two"
-    tar = tarred(tmp_path / "x.tar", tarfile.TarInfo("c/3.png"))
-    assert unpack.unpack(tar, tmp_path / "three", [".png"], progress=False) == 1
+@pytest.mark.parametrize("way", SHIFTS)
+def test_a_piece_that_begins_elsewhere_is_not_appended(server, tmp_path, way):
+    (tmp_path / "thing.zip.part").write_bytes(BODY[:400_000])
+    assert get(server, tmp_path, way, known=None).read_bytes() == BODY
+    assert server.asked[0] == (way, "bytes=400000-")
 
 
-def link(name: str, kind: bytes) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.type, info.linkname = kind, "/etc/passwd"
-    return info
+def test_a_piece_that_ends_before_the_file_is_not_the_end(server, tmp_path):
+    (tmp_path / "thing.zip.part").write_bytes(BODY[:1000])
+    assert get(server, tmp_path, "portions", known=None).read_bytes() == BODY
+    assert [int(r.removeprefix("bytes=").rstrip("-")) for _, r in server.asked] == [
+        1000, 301_000, 601_000, 901_000,
+    ]  # fmt: skip
 
 
-def zip_with_link(path: Path) -> Path:
-    info = zipfile.ZipInfo("a.png")
-    info.external_attr = (stat.S_IFLNK | 0o777) << 16
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(info, "/etc/passwd")
-    return path
+def test_the_file_is_asked_for_as_it_is_not_compressed(server, tmp_path):
+    assert get(server, tmp_path, "gzip").read_bytes() == BODY
+    with pytest.raises(InputError, match="sends the file compressed"):
+        fetch(Remote("other.zip", (server.url("gzip-always"),)), tmp_path)
 
 
-def twice(path: Path) -> Path:
-    with zipfile.ZipFile(path, "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
-        archive.writestr("a.png", b"1")
-        archive.writestr("a.png", b"2")
-    return path
+def test_the_first_digits_of_a_hash_are_compared(server, tmp_path):
+    get(server, tmp_path, "whole", known=HASH[:15])
+    (tmp_path / "thing.zip").unlink()
+    with pytest.raises(InputError, match="another hash than published"):
+        get(server, tmp_path, "whole", known="sha256:00000000")
 
 
-BAD = {
-    "../out.png": lambda p: zipped(p, {"../out.png": b"x"}),
-    "absolute": lambda p: zipped(p, {"/tmp/out.png": b"x"}),
-    "backslash": lambda p: zipped(p, {"..\\out.png": b"x"}),
-    "drive": lambda p: tarred(p, tarfile.TarInfo("C:/out.png")),
-    "symbolic link": lambda p: tarred(p, link("a.png", tarfile.SYMTYPE)),
-    "hard link": lambda p: tarred(p, link("a.png", tarfile.LNKTYPE)),
-    "device": lambda p: tarred(p, link("a.png", tarfile.CHRTYPE)),
-    "link in a zip": zip_with_link,
-    "a name twice": twice,
-}
-
-
-@pytest.mark.parametrize("kind", BAD)
-def test_bad_faith_is_refused(tmp_path, kind):
-    archive = BAD[kind](tmp_path / "bad.zip")
-    with pytest.raises(InputError, match="cannot be trusted"):
-        unpack.unpack(archive, tmp_path / "in" / "out", [".png"], progress=False)
-    left = {p.name for p in tmp_path.rglob("*")}
-    assert left <= {"bad.zip", "in"}
-
-
-def test_bombs_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(unpack, "ALLOWANCE", 1000)
-    archive = zipped(
-        tmp_path / "bomb.zip", {"a.png": bytes(5_000_000)}, compression=zipfile.ZIP_DEFLATED
-    )
-    with pytest.raises(InputError, match="would unpack to"):
-        unpack.unpack(archive, tmp_path / "out", [".png"], progress=False)
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_member_that_lies_about_its_size_is_refused(tmp_path):
-    archive = zipped(tmp_path / "lie.zip", {"a.png": b"x" * 1000})
-    data = archive.read_bytes()
-    size = (1000).to_bytes(4, "little")
-    at = data.rindex(b"PK\x01\x02") + 24
-    assert data[at : at + 4] == size
-    archive.write_bytes(data[:at] + (10).to_bytes(4, "little") + data[at + 4 :])
-    with pytest.raises(InputError):
-        unpack.unpack(archive, tmp_path / "out", [".png"], progress=False)
-    assert not (tmp_path / "out").exists()
-
-
-def test_damage_and_lack_of_room(tmp_path, monkeypatch):
-    archive = zipped(tmp_path / "x.zip", {"a.png": b"x" * 1000})
-    broken = tmp_path / "broken.zip"
-    data = bytearray(archive.read_bytes())
-    data[60] ^= 255
-    broken.write_bytes(bytes(data))
-    with pytest.raises(InputError, match="damaged or encrypted"):
-        unpack.unpack(broken, tmp_path / "out", [".png"], progress=False)
-    (tmp_path / "page.zip").write_text("<html>")
-    with pytest.raises(InputError, match="neither a zip nor a tar"):
-        unpack.unpack(tmp_path / "page.zip", tmp_path / "out", [".png"])
-    with pytest.raises(InputError, match=r"holds no \.gif"):
-        unpack.unpack(archive, tmp_path / "out", [".gif"])
-    with pytest.raises(InputError, match="no such file"):
-        unpack.unpack(tmp_path / "none.zip", tmp_path / "out", [".png"])
-    (tmp_path / "there").mkdir()
-    with pytest.raises(InputError, match="exists already"):
-        unpack.unpack(archive, tmp_path / "there", [".png"])
-    usage = unpack.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(unpack.shutil, "disk_usage", lambda _: usage._replace(free=10))
-    with pytest.raises(InputError, match="do not fit"):
-        unpack.unpack(archive, tmp_path / "out", [".png"])
-    assert not (tmp_path / "out").exists()
+def test_a_full_disk_keeps_what_arrived_and_says_what_to_do(server, tmp_path):
+    with (
+        files_of_at_most(200_000),
+        pytest.raises(InputError, match=r"part: cannot be written \(.*\); make room and try again"),
+    ):
+        get(server, tmp_path, "whole")
+    kept = (tmp_path / "thing.zip.part").stat().st_size
+    assert 100_000 < kept <= 200_000
+    assert get(server, tmp_path, "whole").read_bytes() == BODY
+    assert server.asked[1:] == [("whole", f"bytes={kept}-")]
 
 
 # --- data sets -----------------------------------------------------------------------------------
@@ -334,6 +295,31 @@ def test_a_file_of_one_s_own_is_used_and_kept(offered, server, tmp_path):
             download(offered, tmp_path / to, files=[tmp_path / "gone" / "train.zip"])
 
 
+@pytest.mark.parametrize("damaged", [b"PK not at all", b"cut short"])
+def test_a_damaged_archive_is_fetched_anew(offered, server, tmp_path, damaged):
+    to, whole = tmp_path / "masks", server.body
+    parts = {"test": offered.parts["test"]}  # whose hash nobody states
+    data = replace(offered, parts=parts)
+    server.body = whole[:-30] if damaged == b"cut short" else damaged
+    with pytest.raises(InputError, match=r"test\.zip: .*; it was deleted; try again"):
+        download(data, to, progress=False)
+    assert list(to.iterdir()) == []
+    server.body = whole
+    assert download(data, to, progress=False) == {"test": 2}
+    assert len(server.asked) == 2
+    own = tmp_path / "test.zip"
+    own.write_bytes(damaged)
+    with pytest.raises(InputError, match="neither a zip nor a tar"):
+        download(data, tmp_path / "more", files=[own], progress=False)
+    assert own.read_bytes() == damaged
+
+
+def test_an_empty_folder_is_not_ready(offered, tmp_path):
+    (tmp_path / "masks" / "train").mkdir(parents=True)
+    assert download(offered, tmp_path / "masks", progress=False) == {"train": 2, "test": 2}
+    assert (tmp_path / "masks" / "train" / "m" / "1.png").read_bytes() == b"one"
+
+
 def test_a_folder_that_cannot_be_made(offered, server, tmp_path):
     own = tmp_path / "train.zip"
     own.write_bytes(server.body)
@@ -357,12 +343,54 @@ def test_terms_come_first(offered, server, tmp_path, capsys, monkeypatch):
     assert main(["download", "nvidia-masks", "--to", str(to), "--yes"]) == 0
     out = capsys.readouterr().out
     assert f"{to / 'train'}: 2 files" in out and f"ready: labkit train --masks {to}/test" in out
-    for options in (["--to", str(to)], ["--file", "vgg19.pth"], ["--yes"]):
+    for options in (["--to", str(to)], ["--yes"]):
         assert main(["download", "features", *options]) == 2
         problem = f"{' '.join(options)} means nothing to labkit download features"
         assert problem in capsys.readouterr().err
     assert main(["download", "imagenet"]) == 2
     assert "'imagenet' is unknown; one of celeba-hq" in capsys.readouterr().err
+
+
+@pytest.fixture
+def squeezenet(server, tmp_path, monkeypatch) -> Path:
+    """Where torch.hub expects a file of random weights that the local server publishes."""
+    weights = models.squeezenet1_1(weights=None).state_dict()
+    file = io.BytesIO()
+    torch.save(weights, file)
+    server.body = file.getvalue()
+    name = f"squeezenet1_1-{hashlib.sha256(server.body).hexdigest()[:8]}.pth"
+    entry = models.SqueezeNet1_1_Weights.DEFAULT
+    monkeypatch.setattr(entry, "_value_", replace(entry.value, url=server.url(name)))
+    monkeypatch.setattr(command, "FEATURES", ("squeezenet1_1",))
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
+    return tmp_path / "hub" / "checkpoints" / name
+
+
+def test_feature_weights_go_on_where_they_stopped(server, squeezenet, capsys):
+    squeezenet.parent.mkdir(parents=True)
+    part = squeezenet.with_name(f"{squeezenet.name}.part")
+    part.write_bytes(server.body[:100_000])
+    assert main(["download", "features"]) == 0
+    assert "squeezenet1_1: its weights are here" in capsys.readouterr().out
+    assert server.asked == [(squeezenet.name, "bytes=100000-")]
+    assert squeezenet.read_bytes() == server.body and not part.exists()
+    squeezenet.write_bytes(server.body[:-1])
+    assert main(["download", "features"]) == 2
+    assert "its hash differs; delete it and try again" in capsys.readouterr().err
+
+
+def test_feature_weights_of_one_s_own_are_used(server, squeezenet, tmp_path, capsys):
+    own = tmp_path / squeezenet.name
+    own.write_bytes(server.body)
+    assert main(["download", "features", "--file", str(own)]) == 0
+    assert squeezenet.read_bytes() == own.read_bytes() == server.body
+    own.write_bytes(b"another")
+    assert main(["download", "features", "--file", str(own)]) == 2
+    assert "its hash differs; name the right file" in capsys.readouterr().err
+    assert main(["download", "features", "--file", str(tmp_path / "vgg.pth")]) == 2
+    problem = f"vgg.pth: is none of the files of the feature networks; one of {squeezenet.name}"
+    assert problem in capsys.readouterr().err
+    assert server.asked == []
 
 
 def test_the_catalogue_is_well_formed():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +30,8 @@ def download(
     file: Annotated[
         list[Path] | None,
         typer.Option(
-            help="An archive that you have already, under its published name; may be repeated.",
+            help="An archive or a file of weights that you have already, under its published name; "
+            "may be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -44,12 +46,8 @@ def download(
     """
     check_choice("data set", name, NAMES)
     if name == "features":
-        refuse_options(context, ("to", "file", "yes"), "labkit download features")
-        from labkit.nn.features import Features, default_layers
-
-        for network in FEATURES:
-            Features(network, default_layers(network))
-            print(f"{network}: its weights are here")
+        refuse_options(context, ("to", "yes"), "labkit download features")
+        _download_features(file or ())
         return
     from labkit.data.download import download as fetch_all
     from labkit.data.download import public_data
@@ -68,3 +66,25 @@ def download(
     for part, count in done.items():
         print(f"{to / part}: {count} files")
     print(f"{'ready' if done else 'was ready before'}: {data.use.format(to=to)}")
+
+
+def _download_features(files: Sequence[Path]) -> None:
+    """Put the weights where torch.hub looks for them, and load them once."""
+    import torch
+    from torchvision import models
+
+    from labkit.data.download import bring
+    from labkit.data.remote import Remote
+    from labkit.nn.features import Features, default_layers
+
+    remotes = []
+    for network in FEATURES:
+        url = models.get_model_weights(network).DEFAULT.url
+        name = url.rpartition("/")[2]
+        # The publisher's name of a file ends in the first digits of its hash.
+        digits = name.removesuffix(".pth").rpartition("-")[2]
+        remotes.append(Remote(name, (url,), f"sha256:{digits}"))
+    bring(remotes, Path(torch.hub.get_dir()) / "checkpoints", "the feature networks", files=files)
+    for network in FEATURES:
+        Features(network, default_layers(network))
+        print(f"{network}: its weights are here")

@@ -22,6 +22,10 @@ _BLOCK = 512  # a tar file is made of blocks of so many bytes
 _COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip")
 
 
+class DamagedArchive(InputError):
+    """An archive that is cut short, was changed on its way, or is none at all."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One file in a folder, or one member of a tar file.
@@ -138,14 +142,13 @@ def _list_tar(path: Path, suffixes: tuple[str, ...] | None) -> list[Entry]:
                 _refuse_unsafe(path, member)
                 if member.isreg() and counts(member.name, suffixes):
                     entries.append(Entry(member.name, str(path), member.offset_data, member.size))
-            end = archive.offset
+            refuse_truncated(path, archive)
     except (tarfile.TarError, EOFError) as error:
         raise InputError(
             f"{path}: not a tar file, or a truncated one ({error})", "copy or download it again"
         ) from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    _refuse_truncated(path, end)
     return sorted(entries, key=lambda entry: entry.name)
 
 
@@ -166,14 +169,20 @@ def _refuse_unsafe(path: Path, member: tarfile.TarInfo) -> None:
     )
 
 
-def _refuse_truncated(path: Path, end: int) -> None:
+def refuse_truncated(path: Path, archive: tarfile.TarFile) -> None:
     """Raise unless a block of zeros follows the last member, as in every complete tar file.
 
     `tarfile` takes an archive that breaks off or is damaged between two members for a whole one.
+
+    Args:
+        path: of the archive, for the message.
+        archive: open, its members listed to the last.
+
+    Raises:
+        DamagedArchive: something else follows, or nothing.
     """
-    with open(path, "rb") as file:
-        file.seek(end)
-        if file.read(_BLOCK) != bytes(_BLOCK):
-            raise InputError(
-                f"{path}: a truncated or damaged tar file", "copy or download it again"
-            )
+    archive.fileobj.seek(archive.offset)
+    if archive.fileobj.read(_BLOCK) != bytes(_BLOCK):
+        raise DamagedArchive(
+            f"{path}: a truncated or damaged tar file", "copy or download it again"
+        )

@@ -8,13 +8,17 @@ them, after showing the terms.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from labkit.data.archive import DamagedArchive
 from labkit.data.remote import Remote, check, fetch
-from labkit.data.unpack import unpack
+from labkit.data.unpack import unpack, vacant
 from labkit.errors import InputError, check_choice
+from labkit.images import atomic_write
 
 PICTURES = (".jpg", ".jpeg", ".png")
 _WITHOUT = "name the right file, or leave --file out to have it fetched"
@@ -94,6 +98,8 @@ def download(
 ) -> dict[str, int]:
     """Fetch a data set and unpack it; parts that are there already are left as they are.
 
+    An archive that was fetched and turns out to be damaged is deleted.
+
     Args:
         to: folder; each part becomes a folder in it.
         files: archives that the user has already, by their published names; they are not fetched,
@@ -106,25 +112,69 @@ def download(
         InputError: a file that is none of the data set's, is not there or is not the published one,
             or what `fetch` and `unpack` raise.
     """
-    to, own = Path(to), {Path(file).name: Path(file) for file in files}
-    names = [remote.name for remote in data.parts.values()]
+    to, own = Path(to), _own(files, list(data.parts.values()), data.title)
+    done = {}
+    for part, remote in data.parts.items():
+        if not vacant(to / part):
+            continue
+        if remote.name in own:
+            check(own[remote.name], remote, _WITHOUT)
+            done[part] = unpack(own[remote.name], to / part, PICTURES, progress=progress)
+            continue
+        archive = fetch(remote, to, progress=progress)
+        try:
+            done[part] = unpack(archive, to / part, PICTURES, progress=progress)
+        except DamagedArchive as error:
+            archive.unlink()
+            raise InputError(
+                error.problem, "it was deleted; try again, which fetches it anew"
+            ) from None
+        archive.unlink()  # its contents lie beside it
+    return done
+
+
+def bring(
+    remotes: Sequence[Remote],
+    to: str | os.PathLike[str],
+    title: str,
+    *,
+    files: Sequence[str | os.PathLike[str]] = (),
+    progress: bool | None = None,
+) -> None:
+    """Put files that are used as they are into a folder, unless they are there already.
+
+    Args:
+        title: what they are, for a message.
+        files: those that the user has already, by their published names; they are copied.
+
+    Raises:
+        InputError: a file that is none of these, is not there or is not the published one, or what
+            `fetch` raises.
+    """
+    own = _own(files, remotes, title)
+    for remote in remotes:
+        if remote.name not in own:
+            fetch(remote, to, progress=progress)
+            continue
+        check(own[remote.name], remote, _WITHOUT)
+        with own[remote.name].open("rb") as source:
+            atomic_write(Path(to) / remote.name, partial(shutil.copyfileobj, source))
+
+
+def _own(
+    files: Sequence[str | os.PathLike[str]], remotes: Sequence[Remote], title: str
+) -> dict[str, Path]:
+    """Name → file that the user has already.
+
+    Raises:
+        InputError: one that is none of `remotes`, or is not there.
+    """
+    own, names = {Path(file).name: Path(file) for file in files}, [r.name for r in remotes]
     if unknown := [name for name in own if name not in names]:
         raise InputError(
-            f"{own[unknown[0]]}: is none of the files of {data.title}", f"one of {', '.join(names)}"
+            f"{own[unknown[0]]}: is none of the files of {title}", f"one of {', '.join(names)}"
         )
     for file in own.values():
         if not file.is_file():
             raise InputError(f"{file}: no such file", _WITHOUT)
-    done = {}
-    for part, remote in data.parts.items():
-        if (to / part).exists():
-            continue
-        if remote.name in own:
-            archive = own[remote.name]
-            check(archive, remote, _WITHOUT)
-        else:
-            archive = fetch(remote, to, progress=progress)
-        done[part] = unpack(archive, to / part, PICTURES, progress=progress)
-        if remote.name not in own:
-            archive.unlink()  # its contents lie beside it
-    return done
+    return own

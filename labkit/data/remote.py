@@ -1,13 +1,14 @@
 """Fetching one large file over a line that may break: retries, mirrors, going on where it stopped.
 
-pooch compares the hash and gives the file its name; the transfer is ours, since pooch begins every
-one anew. What has arrived lies in ``NAME.part`` until the file is complete, so that a download that
-was stopped at any moment, even by force, goes on from there.
+pooch computes the hash; the transfer is ours, since pooch begins every one anew. What has arrived
+lies in ``NAME.part`` until the file is complete, so that a download that was stopped at any moment,
+even by force, goes on from there.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +34,8 @@ class Remote:
     Attributes:
         name: of the file here.
         urls: addresses, tried in order.
-        known_hash: "sha256:…" or "md5:…" as its publisher states; None where nobody does.
+        known_hash: "sha256:…" or "md5:…" as its publisher states, in full or its first digits; None
+            where nobody does.
     """
 
     name: str
@@ -74,13 +76,17 @@ def fetch(remote: Remote, folder: str | os.PathLike[str], *, progress: bool | No
     failures = []
     for url in remote.urls:
         try:
-            _transfer(url, part, remote.name, progress)
+            _transfer(url, part, remote, progress)
         except (_Broken, _Refused) as error:
             failures.append(f"{urlsplit(url).hostname}: {error}")
             continue
         except OSError as error:
-            raise InputError(f"{part}: cannot be written ({error.strerror or error})") from None
-        if remote.known_hash and not pooch.hashes.hash_matches(part, remote.known_hash):
+            raise InputError(
+                f"{part}: cannot be written ({error.strerror or error})",
+                "make room and try again, which goes on where this stopped, or name a folder on "
+                "another disk",
+            ) from None
+        if not _may_be(remote, part):
             part.unlink()
             failures.append(f"{urlsplit(url).hostname}: the file has another hash than published")
             continue
@@ -94,17 +100,35 @@ def fetch(remote: Remote, folder: str | os.PathLike[str], *, progress: bool | No
 
 def check(path: Path, remote: Remote, remedy: str = "delete it and try again") -> None:
     """Raise InputError, with that remedy, unless a file has the published hash."""
-    if remote.known_hash and not pooch.hashes.hash_matches(path, remote.known_hash):
+    if not _may_be(remote, path):
         raise InputError(f"{path}: is not the published file, its hash differs", remedy)
 
 
-def _transfer(url: str, part: Path, name: str, progress: bool | None) -> None:
-    """Bring all of the file into `part`. Tries are counted from the last one that brought any."""
-    pause, arrived, failed = PAUSE, _size(part), 0
+def _may_be(remote: Remote, path: Path) -> bool:
+    """Whether no published hash says that a file is another."""
+    if remote.known_hash is None:
+        return True
+    algorithm, _, digest = remote.known_hash.partition(":")
+    return pooch.file_hash(path, algorithm).startswith(digest)
+
+
+def _transfer(url: str, part: Path, remote: Remote, progress: bool | None) -> None:
+    """Bring all of the file into `part`. Tries are counted from the last one that brought any.
+
+    Where a server tells nothing of the length, the file is whole when it has the published hash, or
+    when a second answer ends where the first one did.
+    """
+    pause, arrived, failed, ended = PAUSE, _size(part), 0, 0
     while True:
         try:
-            _once(url, part, name, progress)
-            return
+            if _once(url, part, remote.name, progress):
+                return
+            if remote.known_hash and _may_be(remote, part):
+                return
+            if 0 < _size(part) == ended:
+                return
+            ended = _size(part)
+            raise _Broken("the server does not say how long the file is")
         except _Broken as error:
             if _size(part) > arrived:
                 arrived, pause, failed = _size(part), PAUSE, 0
@@ -115,15 +139,18 @@ def _transfer(url: str, part: Path, name: str, progress: bool | None) -> None:
             pause *= 2
 
 
-def _once(url: str, part: Path, name: str, progress: bool | None) -> None:
+def _once(url: str, part: Path, name: str, progress: bool | None) -> bool:
+    """Ask for what is missing. Whether the file is known to be whole then."""
     have = _size(part)
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    headers = {"Accept-Encoding": "identity"}  # the bytes of the file, which can be counted
+    if have:
+        headers["Range"] = f"bytes={have}-"
     try:
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
             if have and response.status_code == 416:  # nothing is left to send
                 total = response.headers.get("Content-Range", "").rpartition("/")[2]
                 if total == str(have):
-                    return
+                    return True
                 part.unlink()
                 raise _Broken("what had arrived does not fit the file")
             if response.status_code >= 500 or response.status_code == 429:
@@ -132,27 +159,49 @@ def _once(url: str, part: Path, name: str, progress: bool | None) -> None:
                 raise _Refused(f"the server answered {response.status_code}")
             if response.headers.get("Content-Type", "").startswith("text/html"):
                 raise _Refused("the server answered with a page instead of the file")
-            _write(response, part, name, progress)
+            if response.headers.get("Content-Encoding", "identity") != "identity":
+                raise _Refused("the server sends the file compressed, though asked for it as it is")
+            begin, total = _extent(response)
+            if begin > have:
+                part.unlink(missing_ok=True)
+                raise _Broken("the server sent another piece than asked for")
+            return _write(response, part, begin, total, name, progress)
     except requests.RequestException as error:
         raise _Broken(type(error).__name__) from None
 
 
-def _write(response: requests.Response, part: Path, name: str, progress: bool | None) -> None:
-    """Append what is sent, or begin anew where the server sends everything."""
-    begun = _size(part) if response.status_code == 206 else 0
-    length = response.headers.get("Content-Length")
-    total = None if length is None else begun + int(length)
+def _extent(response: requests.Response) -> tuple[int, int | None]:
+    """At which byte of the file an answer begins, and the file's length where it is said."""
+    if response.status_code != 206:
+        length = response.headers.get("Content-Length")
+        return 0, None if length is None else int(length)
+    given = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    if given is None:
+        raise _Refused("the server does not say which piece of the file it sent")
+    return int(given[1]), None if given[2] == "*" else int(given[2])
+
+
+def _write(
+    response: requests.Response,
+    part: Path,
+    begin: int,
+    total: int | None,
+    name: str,
+    progress: bool | None,
+) -> bool:
+    """Write what is sent from byte `begin` on. Whether the file is known to be whole then."""
     with (
-        open(part, "ab" if begun else "wb") as file,
+        open(part, "r+b" if begin else "wb") as file,
         tqdm(
             desc=name,
-            initial=begun,
+            initial=begin,
             total=total,
             unit="B",
             unit_scale=True,
             disable=None if progress is None else not progress,
         ) as bar,
     ):
+        file.seek(begin)
         for piece in response.iter_content(_PIECE):
             file.write(piece)
             bar.update(len(piece))
@@ -160,6 +209,7 @@ def _write(response: requests.Response, part: Path, name: str, progress: bool | 
         os.fsync(file.fileno())
     if total is not None and _size(part) < total:
         raise _Broken(f"broke off at {_size(part)} of {total} bytes")
+    return total is not None
 
 
 def _size(path: Path) -> int:

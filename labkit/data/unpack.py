@@ -1,26 +1,29 @@
 """Unpacking an archive from elsewhere, which may have been made in bad faith.
 
 Nothing is written outside the folder, no link is made, and no more is written than the archive's
-size lets expect. The files appear all at once: they are unpacked beside the folder, which then
-takes its name.
+size lets expect. The files appear all at once: they are unpacked into a folder beside, which then
+takes the name.
 """
 
 from __future__ import annotations
 
+import errno
+import lzma
 import os
 import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from tqdm import tqdm
 
-from labkit.data.archive import counts
+from labkit.data.archive import DamagedArchive, counts, refuse_truncated
 from labkit.errors import InputError
 
 # Pictures hardly compress: an archive of them is about as large as its contents.
@@ -28,6 +31,8 @@ LARGEST_GROWTH = 20
 ALLOWANCE = 50_000_000  # bytes, however small the archive
 MOST_FILES = 1_000_000
 _PIECE = 1 << 20
+# What reading a damaged archive raises, between them, besides OSError.
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, RuntimeError, zlib.error, lzma.LZMAError)
 
 
 @dataclass(frozen=True)
@@ -47,48 +52,108 @@ def unpack(
     """Unpack the files with these suffixes from a zip or tar file into a new folder.
 
     Args:
-        folder: must not exist; folders inside the archive are kept.
+        folder: must not exist, or be empty; folders inside the archive are kept.
         suffixes: such as (".jpg", ".png"), in either case; other members are left out.
 
     Returns:
         how many files.
 
     Raises:
-        InputError: not an archive, a damaged one, one with a member that points outside or is no
-            plain file, one that would grow beyond measure, one without such files, or no room on
-            the disk. Nothing is left behind.
+        DamagedArchive: no archive, or a damaged or encrypted one.
+        InputError: a folder that is taken, or that another process unpacks into; an archive with a
+            member that points outside or is no plain file, one that would grow beyond measure, one
+            without such files, or no room on the disk. Nothing is left behind.
     """
     archive, folder = Path(archive), Path(folder)
-    if folder.exists():
+    if not vacant(folder):
         raise InputError(f"{folder}: exists already", "name another folder, or delete it")
     wanted = tuple(suffix.lower() for suffix in suffixes)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be made ({error.strerror or error})", "name another folder"
-        ) from None
-    try:
-        with _opened(archive) as members:
-            chosen = _chosen(archive, members, wanted)
-            _check_size(archive, chosen, folder)
+    home = folder.resolve()  # of a link, the place that it names
+    with _workplace(home) as place, _opened(archive) as members:
+        chosen = _chosen(archive, members, wanted)
+        _check_size(archive, chosen, home)
+        try:
             for member in tqdm(
                 chosen, desc=folder.name, unit="file",
                 disable=None if progress is None else not progress,
             ):  # fmt: skip
                 _write(archive, member, place)
-        os.chmod(place, 0o755)
-        os.rename(place, folder)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, RuntimeError) as error:
+            if home.exists():
+                home.rmdir()
+            os.rename(place, home)
+        except OSError as error:
+            raise InputError(
+                f"{folder}: cannot be written ({error.strerror or error})",
+                "check the folder and the free space, or name a folder on another disk",
+            ) from None
+    return len(chosen)
+
+
+def vacant(folder: Path) -> bool:
+    """Whether nothing of that name stands in the way: none is there, or an empty folder."""
+    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+
+
+@contextmanager
+def _workplace(folder: Path) -> Iterator[Path]:
+    """A new folder beside `folder`, locked for this process and removed at the end.
+
+    A lock goes with its process, however that ends: what a killed one left is removed here.
+    """
+    around = folder.with_name(f".{folder.name}.unpacking")
+    place = around / "files"
+    try:
+        around.mkdir(parents=True, exist_ok=True)
+        lock = open(around / "lock", "wb")  # noqa: SIM115
+    except OSError as error:
         raise InputError(
+            f"{folder}: cannot be made ({error.strerror or error})", "name another folder"
+        ) from None
+    with lock:
+        try:
+            _lock(lock)
+            if place.exists():
+                shutil.rmtree(place)
+            place.mkdir()
+        except OSError as error:
+            raise InputError(
+                f"{folder}: another process may be unpacking into it ({error.strerror or error})",
+                f"wait until it has ended, or name another folder; {around} is where it works",
+            ) from None
+        try:
+            yield place
+        finally:
+            shutil.rmtree(around, ignore_errors=True)
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Raise OSError where another process holds the lock of this file."""
+    if os.name == "nt":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def _reading(archive: Path) -> Iterator[None]:
+    """Turn what reading a damaged archive raises into `DamagedArchive`.
+
+    Decompressors raise OSError without a number; a damaged index seeks to before the beginning.
+    """
+    try:
+        yield
+    except (*_DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise InputError(
+                f"{archive}: cannot be read ({error.strerror})", "check the file and its disk"
+            ) from None
+        raise DamagedArchive(
             f"{archive}: damaged or encrypted ({error})", "download it again"
         ) from None
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from None
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-    return len(chosen)
 
 
 class _opened:
@@ -100,13 +165,14 @@ class _opened:
         self.archive = archive
 
     def __enter__(self) -> list[_Member]:
-        if zipfile.is_zipfile(self.archive):
-            self.file: zipfile.ZipFile | tarfile.TarFile = zipfile.ZipFile(self.archive)
-            return list(self._zip(self.file))
-        if tarfile.is_tarfile(self.archive):
-            self.file = tarfile.open(self.archive)
-            return list(self._tar(self.file))
-        raise InputError(
+        with _reading(self.archive):
+            if zipfile.is_zipfile(self.archive):
+                self.file: zipfile.ZipFile | tarfile.TarFile = zipfile.ZipFile(self.archive)
+                return list(self._zip(self.file))
+            if tarfile.is_tarfile(self.archive):
+                self.file = tarfile.open(self.archive)
+                return list(self._tar(self.file))
+        raise DamagedArchive(
             f"{self.archive}: is neither a zip nor a tar file",
             "what a browser saved may be a page about the file; download the file itself",
         )
@@ -130,11 +196,14 @@ class _opened:
             _check_name(self.archive, info.name)
             if info.isreg():
                 yield _Member(info.name, info.size, lambda info=info: file.extractfile(info))
+        refuse_truncated(self.archive, file)
+        while file.fileobj.read(_PIECE):  # a compressed file is compared with its checksum there
+            pass
 
 
 def _check_name(archive: Path, name: str) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
         _refuse(archive, name, "points outside of it")
 
 
@@ -169,13 +238,21 @@ def _check_size(archive: Path, chosen: list[_Member], folder: Path) -> None:
 def _write(archive: Path, member: _Member, place: Path) -> None:
     target = place / PurePosixPath(member.name.replace("\\", "/"))
     target.parent.mkdir(parents=True, exist_ok=True)
-    written = 0
-    source: IO[bytes] = member.open()  # type: ignore[operator]
-    with source, open(target, "xb") as file:
-        while piece := source.read(_PIECE):
-            written += len(piece)
-            if written > member.size:
-                _refuse(archive, member.name, "is larger than it says")
+    with open(target, "xb") as file:
+        for piece in _pieces(archive, member):
             file.write(piece)
-    if written < member.size:
-        raise EOFError(f"{member.name} is cut short")
+
+
+def _pieces(archive: Path, member: _Member) -> Iterator[bytes]:
+    """The bytes of a member, as many as it says."""
+    read = 0
+    with _reading(archive):
+        source: IO[bytes] = member.open()  # type: ignore[operator]
+        with source:
+            while piece := source.read(_PIECE):
+                read += len(piece)
+                if read > member.size:
+                    _refuse(archive, member.name, "is larger than it says")
+                yield piece
+        if read < member.size:
+            raise EOFError(f"{member.name} is cut short")

@@ -1,0 +1,276 @@
+"""Archives that are damaged or were made in bad faith, and unpacking that is killed."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from labkit.data import unpack
+from labkit.data.archive import DamagedArchive
+from labkit.errors import InputError
+
+
+def zipped(path: Path, files: dict[str, bytes], **options) -> Path:
+    with zipfile.ZipFile(path, "w", **options) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return path
+
+
+def tarred(path: Path, *members: tarfile.TarInfo) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for member in members:
+            archive.addfile(member, io.BytesIO(bytes(member.size)))
+    return path
+
+
+def test_pictures_are_unpacked_and_nothing_else(tmp_path):
+    files = {"a/1.PNG": b"one", "a/b/2.jpg": b"two", "readme.txt": b"no", "__MACOSX/a/1.png": b"no"}
+    archive = zipped(tmp_path / "x.zip", files)
+    assert unpack.unpack(archive, tmp_path / "out", [".png", ".jpg"], progress=False) == 2
+    found = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*")}
+    assert found == {"a/1.PNG", "a/b/2.jpg"}
+    assert (tmp_path / "out" / "a" / "b" / "2.jpg").read_bytes() == b"two"
+    tar = tarred(tmp_path / "x.tar", tarfile.TarInfo("c/3.png"))
+    assert unpack.unpack(tar, tmp_path / "three", [".png"], progress=False) == 1
+
+
+def link(name: str, kind: bytes) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, "/etc/passwd"
+    return info
+
+
+def zip_with_link(path: Path) -> Path:
+    info = zipfile.ZipInfo("a.png")
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(info, "/etc/passwd")
+    return path
+
+
+def twice(path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("a.png", b"1")
+        archive.writestr("a.png", b"2")
+    return path
+
+
+BAD = {
+    "../out.png": lambda p: zipped(p, {"../out.png": b"x"}),
+    "absolute": lambda p: zipped(p, {"/tmp/out.png": b"x"}),
+    "backslash": lambda p: zipped(p, {"..\\out.png": b"x"}),
+    "drive": lambda p: tarred(p, tarfile.TarInfo("C:/out.png")),
+    "symbolic link": lambda p: tarred(p, link("a.png", tarfile.SYMTYPE)),
+    "hard link": lambda p: tarred(p, link("a.png", tarfile.LNKTYPE)),
+    "device": lambda p: tarred(p, link("a.png", tarfile.CHRTYPE)),
+    "link in a zip": zip_with_link,
+    "a name twice": twice,
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_faith_is_refused(tmp_path, kind):
+    archive = BAD[kind](tmp_path / "bad.zip")
+    with pytest.raises(InputError, match="cannot be trusted"):
+        unpack.unpack(archive, tmp_path / "in" / "out", [".png"], progress=False)
+    left = {p.name for p in tmp_path.rglob("*")}
+    assert left <= {"bad.zip", "in"}
+
+
+def test_bombs_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpack, "ALLOWANCE", 1000)
+    archive = zipped(
+        tmp_path / "bomb.zip", {"a.png": bytes(5_000_000)}, compression=zipfile.ZIP_DEFLATED
+    )
+    with pytest.raises(InputError, match="would unpack to"):
+        unpack.unpack(archive, tmp_path / "out", [".png"], progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_member_that_lies_about_its_size_is_refused(tmp_path):
+    archive = zipped(tmp_path / "lie.zip", {"a.png": b"x" * 1000})
+    data = archive.read_bytes()
+    size = (1000).to_bytes(4, "little")
+    at = data.rindex(b"PK\x01\x02") + 24
+    assert data[at : at + 4] == size
+    archive.write_bytes(data[:at] + (10).to_bytes(4, "little") + data[at + 4 :])
+    with pytest.raises(InputError):
+        unpack.unpack(archive, tmp_path / "out", [".png"], progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_damage_and_lack_of_room(tmp_path, monkeypatch):
+    archive = zipped(tmp_path / "x.zip", {"a.png": b"x" * 1000})
+    broken = tmp_path / "broken.zip"
+    data = bytearray(archive.read_bytes())
+    data[60] ^= 255
+    broken.write_bytes(bytes(data))
+    with pytest.raises(InputError, match="damaged or encrypted"):
+        unpack.unpack(broken, tmp_path / "out", [".png"], progress=False)
+    (tmp_path / "page.zip").write_text("<html>")
+    with pytest.raises(InputError, match="neither a zip nor a tar"):
+        unpack.unpack(tmp_path / "page.zip", tmp_path / "out", [".png"])
+    with pytest.raises(InputError, match=r"holds no \.gif"):
+        unpack.unpack(archive, tmp_path / "out", [".gif"])
+    with pytest.raises(InputError, match="no such file"):
+        unpack.unpack(tmp_path / "none.zip", tmp_path / "out", [".png"])
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "a.png").write_bytes(b"mine")
+    with pytest.raises(InputError, match="exists already"):
+        unpack.unpack(archive, tmp_path / "there", [".png"])
+    usage = unpack.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(unpack.shutil, "disk_usage", lambda _: usage._replace(free=10))
+    with pytest.raises(InputError, match="do not fit"):
+        unpack.unpack(archive, tmp_path / "out", [".png"])
+    assert not (tmp_path / "out").exists()
+
+
+def opened(archive: Path, out: Path) -> int:
+    return unpack.unpack(archive, out, [".png"], progress=False)
+
+
+def test_an_empty_folder_is_filled_and_so_is_one_that_a_link_names(tmp_path):
+    archive = zipped(tmp_path / "x.zip", {"a.png": b"x"})
+    (tmp_path / "out").mkdir()
+    (tmp_path / "disk" / "far").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "far")
+    for name in ("out", "link"):
+        assert opened(archive, tmp_path / name) == 1
+        assert [p.name for p in (tmp_path / name).iterdir()] == ["a.png"]
+    assert (tmp_path / "link").is_symlink()
+    assert [p.name for p in (tmp_path / "disk").iterdir()] == ["far"]
+
+
+def test_a_member_for_the_folder_itself_is_no_harm(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(b"x")
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        archive.add(tmp_path / "in", ".")  # as `tar cf x.tar .` does
+    assert opened(tmp_path / "x.tar", tmp_path / "one") == 1
+    assert opened(zipped(tmp_path / "x.zip", {"./": b"", "./a.png": b"x"}), tmp_path / "two") == 1
+
+
+def flipped(data: bytes, first: int, end: int, seed: int) -> bytes:
+    """The data with one bit of it changed, at `first` or later, before `end`."""
+    generator, changed = random.Random(seed), bytearray(data)
+    changed[generator.randrange(first, end)] ^= 1 << generator.randrange(8)
+    return bytes(changed)
+
+
+TEXT = bytes(random.Random(0).choices(b"abcdefgh", k=3000))
+
+
+@pytest.mark.parametrize("method", ["ZIP_DEFLATED", "ZIP_BZIP2", "ZIP_LZMA"])
+def test_a_changed_bit_in_a_zip_file_is_damage(tmp_path, method):
+    path = zipped(tmp_path / "x.zip", {"a.png": TEXT}, compression=getattr(zipfile, method))
+    data = path.read_bytes()
+    first, end = data.index(b"a.png") + len("a.png"), data.index(b"PK\x01\x02")
+    for seed in range(60):
+        path.write_bytes(flipped(data, first, end, seed))
+        with pytest.raises(DamagedArchive, match=r"damaged or encrypted.*; download it again"):
+            opened(path, tmp_path / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["x.zip"]
+
+
+@pytest.mark.parametrize("kind", ["gz", "xz"])
+def test_a_changed_bit_in_a_compressed_tar_file_is_damage(tmp_path, kind):
+    member = tarfile.TarInfo("a.png")
+    member.size = len(TEXT)
+    path = tmp_path / "x.tar"
+    with tarfile.open(path, f"w:{kind}") as archive:
+        archive.addfile(member, io.BytesIO(TEXT))
+    data = path.read_bytes()
+    assert opened(path, tmp_path / "whole") == 1
+    for seed in range(60):
+        path.write_bytes(flipped(data, 200, len(data), seed))
+        with pytest.raises(DamagedArchive):
+            opened(path, tmp_path / "out")
+
+
+def test_a_tar_file_cut_between_two_members_is_damaged(tmp_path):
+    path = tarred(tmp_path / "x.tar", tarfile.TarInfo("a.png"), tarfile.TarInfo("b.png"))
+    data = path.read_bytes()
+    for blocks in (1, 2):  # of 512 bytes, one for each of the two empty members
+        path.write_bytes(data[: 512 * blocks])
+        with pytest.raises(DamagedArchive, match="truncated or damaged tar file; copy or download"):
+            opened(path, tmp_path / "out")
+    path.write_bytes(data[: 512 * 3])
+    assert opened(path, tmp_path / "out") == 2
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """The system refuses to write a file beyond this size, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_fills_up_is_told_with_a_remedy(tmp_path):
+    archive = zipped(tmp_path / "x.zip", {"a.png": bytes(400_000)})
+    with (
+        files_of_at_most(200_000),
+        pytest.raises(InputError, match=r"out: cannot be written \(.*\); check .* the free space"),
+    ):
+        opened(archive, tmp_path / "out")
+    assert [p.name for p in tmp_path.iterdir()] == ["x.zip"]
+
+
+IN_THE_MIDDLE = """
+import sys
+from labkit.data import unpack
+write, done = unpack._write, []
+def stop_before_the_second(*arguments):
+    if done:
+        print("one is written", flush=True)
+        sys.stdin.readline()
+    done.append(write(*arguments))
+unpack._write = stop_before_the_second
+unpack.unpack(sys.argv[1], sys.argv[2], [".png"], progress=False)
+"""
+
+
+@pytest.fixture
+def other(tmp_path) -> Iterator[subprocess.Popen]:
+    """A process in the middle of unpacking x.zip into the folder out, until it is sent a line."""
+    archive = zipped(tmp_path / "x.zip", {"a.png": b"one", "b.png": b"two"})
+    command = [sys.executable, "-c", IN_THE_MIDDLE, str(archive), str(tmp_path / "out")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        assert process.stdout.readline() == "one is written\n"
+        yield process
+        process.kill()
+
+
+def test_what_a_killed_process_left_is_removed(other, tmp_path):
+    os.kill(other.pid, signal.SIGKILL)
+    other.wait()
+    assert {p.name for p in tmp_path.rglob("*.png")} == {"a.png"}
+    assert opened(tmp_path / "x.zip", tmp_path / "out") == 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "x.zip"]
+
+
+def test_what_another_process_is_unpacking_is_left_alone(other, tmp_path):
+    with pytest.raises(InputError, match=r"another process may be unpacking .*; wait until"):
+        opened(tmp_path / "x.zip", tmp_path / "out")
+    other.communicate("go on\n")
+    assert other.returncode == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "x.zip"]
