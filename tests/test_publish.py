@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+import publish_row
 import publish_run
 import publish_summary
 import publish_tried
@@ -58,6 +59,66 @@ def test_what_was_tried(folder: Path) -> None:
     config.write_text(config.read_text().replace('"warm_up": 2', '"warm_up": null'))
     (found,) = publish_tried.tried([folder])
     assert not any(name.startswith(("objective.", "adversarial.")) for name in found["settings"])
+
+
+def test_runs_that_are_listed_stay_unless_given_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publish_tried, "RESULTS", tmp_path)
+    first = folder.rename(folder.with_name("first"))
+    for option, run in (("--photographs", first), ("--faces", first), ("--photographs", "second")):
+        if run == "second":
+            run = first.rename(first.with_name("second"))
+        monkeypatch.setattr(sys, "argv", ["publish_tried.py", option, str(run)])
+        publish_tried.main()
+    monkeypatch.setattr(sys, "argv", ["publish_tried.py", "--photographs", str(run)])
+    publish_tried.main()
+    found = json.loads((tmp_path / "tried.json").read_text())
+    assert [entry["run"] for entry in found["photographs"]] == ["first", "second"]
+    assert [entry["run"] for entry in found["faces"]] == ["first"]
+    assert all(entry["environment"]["date"] for entry in found["photographs"])
+
+
+def scored(method: str, psnr: float) -> dict:
+    return {"method": method, "psnr": {"mean": psnr}}
+
+
+def less(method: str, minus: str, psnr: float) -> dict:
+    return {"method": method, "minus": minus, "psnr": {"mean": psnr}}
+
+
+@pytest.fixture
+def table() -> dict:
+    """Telea, a network, and a trained row."""
+    names = ["telea", "net", "net, as reported", "base"]
+    rows = [scored(name, 20.0 + k) for k, name in enumerate(names)]
+    differences = [less("net", "telea", 1.0), less("base", "net", 2.0), less("base", "telea", 3.0)]
+    return {"tables": {"32": {"rows": rows, "differences": differences}}, "environment": {}}
+
+
+def summary_of(telea: float, size: int = 32) -> dict:
+    rows = [scored("telea", telea), scored("net", 30.0), scored("net, as reported", 31.0)]
+    environment = {"size": size, "cpu": "some", "date": "2026-01-01", "weights": {"net": "abc"}}
+    return {"rows": rows, "differences": [less("net", "telea", 10.0)], "environment": environment}
+
+
+def test_the_row_of_a_network_evaluated_anew(table: dict) -> None:
+    publish_row.replace(table, "net", summary_of(telea=20.0))
+    part = table["tables"]["32"]
+    assert [row["psnr"]["mean"] for row in part["rows"]] == [20.0, 30.0, 31.0, 23.0]
+    assert part["differences"] == [less("base", "telea", 3.0), less("net", "telea", 10.0)]
+    assert table["environment"]["evaluated later"]["net, 32 px"]["weights"] == {"net": "abc"}
+
+
+def test_a_row_of_other_pairs_is_refused(table: dict) -> None:
+    for name, summary, message in (
+        ("net", summary_of(telea=20.5), "telea: scored otherwise"),
+        ("other", summary_of(telea=20.0), "other: not a row of both"),
+        ("net", summary_of(telea=20.0, size=64), "no table at 64 px"),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            publish_row.replace(table, name, summary)
+    assert "environment" in table and len(table["tables"]["32"]["differences"]) == 3
 
 
 def test_a_table_and_its_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,8 @@
 
     tools/publish_tried.py --photographs runs/celeba runs/stage2 --faces runs/faces
 
-A run that was stopped early is listed with the steps it did.
+A run that was stopped early is listed with the steps it did. Runs that are listed already stay,
+unless they are given again.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ SHOWN = (
     "generator.attention",
     "data.size",
     "data.augmentation.smallest_crop",
+    "data.augmentation.largest_crop",
     "data.masks.kind",
     "reconstruction.known",
     "objective.id_mrf_weight",
@@ -47,15 +49,21 @@ def main() -> None:
     for group in ("photographs", "faces"):
         parser.add_argument(f"--{group}", type=Path, nargs="+", default=[], help="run folders")
     arguments = parser.parse_args()
-    result = {
-        "photographs": tried(arguments.photographs),
-        "faces": tried(arguments.faces),
-        "environment": machine(),
-    }
     target = RESULTS / "tried.json"
+    listed = json.loads(target.read_text()) if target.is_file() else {}
+    result = {
+        group: added(listed.get(group, []), tried(getattr(arguments, group)))
+        for group in ("photographs", "faces")
+    }
     text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
     atomic_write(target, lambda file: file.write(text.encode()))
     print(f"{target}: {target.stat().st_size:,} bytes")
+
+
+def added(listed: list[dict], new: list[dict]) -> list[dict]:
+    """What is listed, entries of the same name replaced, and the other new ones after it."""
+    entries = {entry["run"]: entry for entry in listed} | {entry["run"]: entry for entry in new}
+    return list(entries.values())
 
 
 def tried(folders: Sequence[Path]) -> list[dict[str, object]]:
@@ -68,6 +76,7 @@ def tried(folders: Sequence[Path]) -> list[dict[str, object]]:
             "validation": run["validation"][-1]["psnr"] if run["validation"] else None,
             "telea": run["telea"],
             "settings": settings(run["config"]),
+            "environment": machine(),
         }
         for run in map(publish, folders)
     ]
