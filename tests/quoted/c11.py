@@ -60,16 +60,22 @@ def control() -> list[str]:
 def attempts() -> list[str]:
     found = results("tried")
     runs = {run["run"]: run for run in found["photographs"] + found["faces"]}
-    celeba, base = runs["celeba"], runs["base-0"]
+    celeba, wide, last, base = (runs[n] for n in ("celeba-first", "wide-128", "celeba", "base-0"))
     for name in ("generator.width", "data.size"):
         assert celeba["settings"][name] == base["settings"][name]
     assert celeba["steps"] * celeba["settings"]["batch"] > base["steps"] * base["settings"]["batch"]
     assert base["settings"]["data.augmentation.smallest_crop"] == 1
     assert runs["faces-new"]["steps"] < 10_000 and runs["celeba-256"]["steps"] < 8_000
+    for run in (wide, last):
+        assert run["settings"]["data.augmentation.smallest_crop"] == 0.55
+        assert run["settings"]["data.augmentation.largest_crop"] == 1.4
+    assert [run["settings"]["from_weights"] for run in (wide, last)] == ["celeba-first", "wide-128"]
     apart = base["validation"] - celeba["validation"]
     return [
         f"ends at {celeba['validation']:.2f} dB in one run and at {base['validation']:.2f} dB in",
         f"cannot share out the {apart:.2f} dB",
+        f"and ended at {wide['validation']:.2f} and {last['validation']:.2f} dB",
+        f"{base['validation'] - last['validation']:.2f} dB behind `base-0`",
         f"crops from {100 * celeba['settings']['data.augmentation.smallest_crop']:.0f} % of a",
     ]
 
