@@ -16,7 +16,7 @@ from labkit.cli.common import (
 )
 from labkit.errors import InputError, check_choice
 
-NAMES = ("attention", "bottleneck", "confidence", "upsampling")
+NAMES = ("attention", "bottleneck", "confidence", "prior", "upsampling")
 TABLE = "table"
 _OF_THE_TABLE = ("pairs", "row", "weights", "squeezenet", "padding", "train")
 _OF_THE_OTHERS = ("pictures", "keep", "jobs")

@@ -138,6 +138,14 @@ def train(
             setting="generator.upsample",
         ),
     ] = None,
+    prior: Annotated[
+        str | None,
+        option(
+            help="What the columns see in the hole: none (grey), or the smooth fill that the "
+            "network then adds to: mean, push-pull, harmonic, biharmonic.",
+            setting="generator.prior",
+        ),
+    ] = None,
     bottleneck: Annotated[
         str | None,
         option(
@@ -347,6 +355,7 @@ def train(
         "generator.attention_place": attention_place,
         "generator.reduction": reduction,
         "generator.upsample": upsample,
+        "generator.prior": prior,
         "generator.bottleneck": bottleneck,
         "objective.reconstruction.form": loss,
         "objective.reconstruction.known": known_weight,

@@ -30,6 +30,7 @@ DEFAULTS: dict[str, Any] = {
     "generator.attention_place": "before-dilated",
     "generator.reduction": 16,
     "generator.upsample": "released",
+    "generator.prior": "none",
     "generator.bottleneck": "dilated",
     "objective.reconstruction.form": "release",
     "objective.reconstruction.known": 1.2,

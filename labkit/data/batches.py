@@ -7,6 +7,7 @@ the very samples that one process would see.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -191,6 +192,11 @@ class _Reporting(Dataset):
 
 
 def _prepare_worker(_: int) -> None:
-    """Ctrl-C reaches every process of a terminal; the training loop alone decides when to stop."""
+    """Ctrl-C reaches every process of a terminal; the training loop alone decides when to stop.
+
+    A worker prepares batches ahead: where cores are short, the training step goes first.
+    """
+    if hasattr(os, "nice"):
+        os.nice(10)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -14,14 +14,17 @@ Deviations:
     * The prediction is clamped to [-1, 1] outside training only. A clamped value has no gradient:
       in the release, where training clamps too, a prediction once out of the range stays out.
     * Options of `GeneratorConfig` that are not the paper's: zero padding (the TensorFlow release's
-      choice), He initialisation, other bottlenecks and upsampling, attention.
+      choice), He initialisation, other bottlenecks and upsampling, attention, and a smooth fill to
+      start from (`labkit.nn.prior`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit.errors import InputError
@@ -29,7 +32,7 @@ from labkit.images import check_image, check_mask, mask_input
 from labkit.nn.attention import DoubleAttention, SqueezeExcitation
 from labkit.nn.bottleneck import ChannelwiseDense
 from labkit.nn.columns import make_column
-from labkit.nn.generator_config import GeneratorConfig
+from labkit.nn.generator_config import SMALLEST_SIDE, GeneratorConfig
 from labkit.nn.layers import (
     ELU_GAIN,
     ConvELU,
@@ -39,8 +42,8 @@ from labkit.nn.layers import (
     draw_normal,
     pad,
 )
+from labkit.nn.prior import reduce_known, smooth_fill
 
-SMALLEST_SIDE = 32  # a quarter-resolution feature map then has 8 pixels to work with
 DOWNSAMPLING = 4  # two stride-2 convolutions
 RELEASED_STD = 0.02
 
@@ -102,9 +105,20 @@ class GMCNN(nn.Module):
         """Every convolution, columns first, in the order data flows through them."""
         return (module for module in self.modules() if isinstance(module, nn.Conv2d))
 
+    def start(self, image: Tensor, mask: Tensor) -> Tensor:
+        """What the columns see, (B, 3, H, W): the known pixels; grey or the prior in the hole."""
+        if self.config.prior == "none":
+            return mask_input(image, mask)
+        return smooth_fill(image, mask, self.config.prior, tension=self.config.tension)
+
     def features(self, image: Tensor, mask: Tensor) -> list[Tensor]:
         """What each column hands to the decoder: (B, 4c | 2c | c, H, W), sides multiples of 4."""
-        x = torch.cat([mask_input(image, mask), mask], dim=1)  # (B, 4, H, W)
+        return self._features(self.start(image, mask), mask)
+
+    def _features(self, start: Tensor, mask: Tensor) -> list[Tensor]:
+        x = torch.cat([start.to(mask.dtype), mask], dim=1)  # (B, 4, H, W)
+        if self.decoder[-1].conv.weight.is_contiguous(memory_format=torch.channels_last):
+            x = x.contiguous(memory_format=torch.channels_last)
         return [column(x) for column in self.columns]
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
@@ -113,9 +127,42 @@ class GMCNN(nn.Module):
         bottom, right = -height % DOWNSAMPLING, -width % DOWNSAMPLING
         image = pad(image, 0, bottom, 0, right, "reflect")
         mask = pad(mask, 0, bottom, 0, right, "reflect")
-        features = torch.cat(self.features(image, mask), dim=1)  # (B, 7c, H, W)
-        prediction = self.decoder(features)[..., :height, :width]  # (B, 3, H, W)
+        start = self.start(image, mask)
+        prediction = self._paint(start, mask)[..., :height, :width]  # (B, 3, H, W)
         return prediction if self.training else prediction.clamp(-1.0, 1.0)
+
+    def _paint(self, start: Tensor, mask: Tensor) -> Tensor:
+        """(B, 3, H, W) from what the columns see, sides multiples of 4."""
+        painted = self.decoder(torch.cat(self._features(start, mask), dim=1))
+        return painted if self.config.prior == "none" else start + painted.to(start.dtype)
+
+    def predict(self, image: Tensor, mask: Tensor) -> Tensor:
+        """The prediction for a picture of any size: what a hole is filled with.
+
+        A network knows things at the size at which it was trained. With a prior, a larger picture
+        is therefore made as small as the training pictures (`reduce_known`), and what the network
+        adds to the prior there is enlarged and added to the prior of the full size: on photographs
+        of 256 px a network of 128 px gains twice as much so as when it runs at 256 px, at a quarter
+        of the cost (chapter 13). Without a prior, or at the trained size, this is `forward`.
+
+        Shapes and errors: as `forward`, in evaluation mode.
+        """
+        size, pixels = self.config.trained_size, math.prod(image.shape[-2:])
+        if self.config.prior == "none" or size is None or pixels <= size**2:
+            return self(image, mask)
+        scale = size / math.sqrt(pixels) / DOWNSAMPLING
+        small = tuple(
+            max(round(side * scale) * DOWNSAMPLING, SMALLEST_SIDE) for side in image.shape[-2:]
+        )
+        self._check(image, mask)
+        missing = mask > 0.5
+        known = (~missing).to(mask.dtype)
+        values, known = reduce_known(image.masked_fill(missing, 0.0), known, small)
+        hole = 1.0 - known  # (B, 1, h, w)
+        start = self.start(values, hole)
+        change = (self._paint(start, hole).clamp(-1.0, 1.0) - start) * hole  # (B, 3, h, w)
+        change = F.interpolate(change, size=image.shape[-2:], mode="bilinear", align_corners=False)
+        return (self.start(image, mask) + change).clamp(-1.0, 1.0)  # (B, 3, H, W)
 
     def _check(self, image: Tensor, mask: Tensor) -> None:
         if image.ndim != 4 or image.shape[1] != 3:

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from labkit.errors import InputError, check_choice
 from labkit.nn.attention import Attention
 from labkit.nn.layers import PADDING_MODES, PaddingMode, UpsampleKind
+from labkit.nn.prior import PRIORS, TENSION, Prior
 
 Initialisation = Literal["normal", "he", "he-all"]
 Bottleneck = Literal["dilated", "plain", "dense"]
@@ -15,6 +16,7 @@ Upsample = Literal["released", UpsampleKind]
 AttentionPlace = Literal["before-dilated", "after-dilated", "gather-distribute"]
 
 KERNELS = (7, 5, 3)
+SMALLEST_SIDE = 32  # a quarter-resolution feature map then has 8 pixels to work with
 REPORT_KERNEL = 3  # the column that the report's attention is attached to
 
 
@@ -42,6 +44,12 @@ class GeneratorConfig:
         reduction: SE's r, 1 to 4c.
         upsample: "released", the mixture of figure 2; or one kind throughout, see
             `labkit.nn.layers.upsampling`.
+        prior: what the columns see in the hole: "none", grey, as in the paper, both releases and
+            the report; or a smooth fill of `labkit.nn.prior`, "mean", "push-pull", "harmonic" or
+            "biharmonic", to which the decoder's output is then added.
+        tension: τ of the prior "biharmonic".
+        trained_size: side in pixels of the pictures that a network with a prior was trained on;
+            larger ones get its correction at that size, see `GMCNN.predict`. A training sets it.
     """
 
     width: int = 32
@@ -55,6 +63,9 @@ class GeneratorConfig:
     attention_place: AttentionPlace = "before-dilated"
     reduction: int = 16
     upsample: Upsample = "released"
+    prior: Literal["none"] | Prior = "none"
+    tension: float = TENSION
+    trained_size: int | None = None
 
     def __post_init__(self) -> None:
         # JSON has no tuples: accept lists, keep tuples, so that equal configurations compare equal.
@@ -73,6 +84,11 @@ class GeneratorConfig:
         check_choice("generator padding", self.padding, PADDING_MODES)
         check_choice("initialisation", self.initialisation, get_args(Initialisation))
         check_choice("upsampling", self.upsample, get_args(Upsample))
+        check_choice("prior", self.prior, ("none", *PRIORS))
+        if not 0 <= self.tension < float("inf"):
+            raise InputError(f"tension {self.tension} must be 0 or more")
+        if self.trained_size is not None and self.trained_size < SMALLEST_SIDE:
+            raise InputError(f"trained size {self.trained_size} must be at least {SMALLEST_SIDE}")
         self._check_bottleneck()
         self._check_attention()
 

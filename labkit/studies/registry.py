@@ -176,6 +176,17 @@ STUDIES: dict[str, Study] = {
             "subpixel": {"upsample": "subpixel"},
         },
     ),
+    "prior": Study(
+        question="What need a network not learn?",
+        reference="none",
+        generators={
+            "none": {},
+            "mean": {"prior": "mean"},
+            "push-pull": {"prior": "push-pull"},
+            "harmonic": {"prior": "harmonic"},
+            "biharmonic": {"prior": "biharmonic"},
+        },
+    ),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -164,6 +164,9 @@ class TrainConfig:
         ):
             if isinstance(value := getattr(self, name), dict):  # from JSON
                 object.__setattr__(self, name, kind(**value))
+        if self.generator.prior != "none":  # weights say at which size they correct a prior
+            generator = replace(self.generator, trained_size=self.data.size)
+            object.__setattr__(self, "generator", generator)
         object.__setattr__(self, "betas", tuple(self.betas))
         for name in ("steps", "batch", "checkpoint_every", "log_every", "validation_images"):
             if getattr(self, name) < 1:

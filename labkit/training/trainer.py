@@ -396,13 +396,19 @@ def initial_generator(config: TrainConfig) -> GMCNN:
         generator = torch.Generator().manual_seed(config.seed)
         return GMCNN(config.generator, generator=generator)
     model = load_generator(config.from_weights)
-    initialisation = config.generator.initialisation  # says nothing about trained weights
-    if dataclasses.replace(model.config, initialisation=initialisation) != config.generator:
+    theirs, ours = model.config.to_dict(), config.generator.to_dict()
+    # What says nothing about a network's tensors, or is the run's own to say.
+    for name in ("initialisation", "trained_size"):
+        theirs[name] = ours[name]
+    differing = [name for name in ours if ours[name] != theirs[name]]
+    if differing:
+        found = ", ".join(f"{name} {theirs[name]!r}" for name in differing)
+        wanted = ", ".join(f"{name} {ours[name]!r}" for name in differing)
         raise InputError(
-            f"{config.from_weights}: holds another generator ({model.config}) than the run's "
-            f"({config.generator})",
+            f"{config.from_weights}: holds a generator with {found}, and the run's has {wanted}",
             "configure the run for the generator in the file",
         )
+    model.config = config.generator
     return model.train()
 
 
