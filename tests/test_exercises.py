@@ -17,7 +17,7 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).resolve().parent.parent
 REPOSITORY = links.read_repository(ROOT)
 CHAPTERS = sorted((ROOT / "book").glob("[0-9]*.ipynb"))
-QUICK = "13-tensorflow-to-pytorch"
+QUICK = "14-tensorflow-to-pytorch"
 
 
 def read(path: Path) -> Any:
