@@ -1,4 +1,8 @@
-"""What a measurement ran on, for the record beside its figures."""
+"""What a measurement or a training runs on, for the record beside its figures; its arithmetic.
+
+Sources: PyTorch issues #86550 and #118499: bf16 on a processor that cannot multiply it is emulated,
+and slower than float32.
+"""
 
 from __future__ import annotations
 
@@ -34,3 +38,64 @@ def cpu_model() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+# What multiplies bf16 on a CPU: its name, PyTorch's question, and Linux's flag where that lacks.
+_CPU_BF16 = (
+    ("AMX", "_is_amx_tile_supported", "amx_bf16"),
+    ("AVX-512 bf16", "_is_avx512_bf16_supported", "avx512_bf16"),
+)
+_ARITHMETIC = {"32": "float32", "bf16": "bf16", "64": "float64"}
+
+
+def fast_bf16(device: str = "cpu") -> str | None:
+    """What multiplies bf16 fast on a device; None where nothing is known to, and float32 is faster.
+
+    Args:
+        device: "cpu", "cuda" or "mps".
+    """
+    import torch
+
+    if device == "cuda":
+        return "tensor cores" if torch.cuda.is_bf16_supported(including_emulation=False) else None
+    if device != "cpu":
+        return None
+    for name, question, flag in _CPU_BF16:
+        ask = getattr(torch.cpu, question, None)  # private: a version may be without
+        if flag in _cpu_flags() if ask is None else ask():
+            return name
+    return None
+
+
+def auto_precision(device: str) -> str:
+    """The precision that trains fastest on a device, as `TrainConfig` names it: "bf16" or "32"."""
+    return "bf16" if fast_bf16(device) else "32"
+
+
+def arithmetic(device: str, precision: str) -> str:
+    """One line that says where and in what arithmetic a training computes.
+
+    Args:
+        device: "cpu", "cuda" or "mps".
+        precision: as in `TrainConfig`.
+    """
+    import torch
+
+    where = cpu_model() if device == "cpu" else device
+    if device == "cuda":
+        where = torch.cuda.get_device_name()
+    line = f"training on {where} in {_ARITHMETIC[precision]}"
+    if precision != "bf16" or device not in ("cpu", "cuda"):
+        return line
+    if (fast := fast_bf16(device)) is not None:
+        return f"{line} ({fast})"
+    return f"{line}, emulated, slower than float32; begin the run with --precision 32"
+
+
+def _cpu_flags() -> set[str]:
+    """Linux's names of what the processor can do; none elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return set(next((line for line in lines if line.startswith(("flags", "Features"))), "").split())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from command_line import fails
+from command_line import fails, run
 
+from labkit import machine
 from labkit.cli import main
+from labkit.nn.weights import load_generator, read_metadata
 from labkit.training import trainer as trainer_module
 
 TINY = ["--size", "32", "--width", "2", "--padding", "zeros", "--batch", "2", "--steps", "2"]
@@ -32,6 +35,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
         (["--critics", "keras"], "say with --warm-up after how many steps it begins"),
         (["--id-mrf-weight", "0.2"], "objective.id_mrf_weight: set, but"),
         (["--resume"], "holds no run; name a run's folder"),
+        (["--prior", "nonsense"], "prior 'nonsense' is unknown; one of none, mean, push-pull"),
     ],
 )
 def test_options_that_cannot_work_are_refused_and_leave_nothing(
@@ -63,3 +67,50 @@ def test_ctrl_c_names_a_command_that_works(tmp_path: Path, monkeypatch, capsys, 
     assert main(["train", *TINY, "--out", str(out)]) == 130
     said = capsys.readouterr().err
     assert (f"go on with: labkit train --resume --out '{out}'" in said) == begun
+
+
+ONE_CPU = ["--workers", "0", "--device", "cpu", "--validate-every", "0"]
+
+
+def trained(capsys: pytest.CaptureFixture[str], out: Path, *options: str) -> tuple[str, str]:
+    """The precision in the run's folder, and the line that says on what it trains."""
+    code, _, (said, *_) = run(capsys, "train", *TINY, *ONE_CPU, *options, "--out", out)
+    assert code == 0
+    return json.loads((out / "config.json").read_text())["precision"], said
+
+
+@pytest.mark.parametrize(
+    ("options", "fast", "precision", "says"),
+    [
+        ([], "AMX", "32", "in float32"),
+        (["--precision", "auto"], "AMX", "bf16", "in bf16 (AMX)"),
+        (["--precision", "auto"], None, "32", "in float32"),
+        (["--precision", "bf16"], None, "bf16", "slower than float32; begin the run with --prec"),
+    ],
+)
+def test_a_run_records_and_says_the_arithmetic_it_gets(
+    tmp_path: Path, monkeypatch, capsys, options: list[str], fast: str | None, precision, says
+) -> None:
+    monkeypatch.setattr(machine, "fast_bf16", lambda device: fast)
+    recorded, said = trained(capsys, tmp_path / "run", *options)
+    assert recorded == precision
+    assert said.startswith(f"training on {machine.cpu_model()} in ") and says in said
+
+
+@pytest.mark.parametrize(("here", "there"), [(None, "AMX"), ("AMX", None)])
+def test_a_run_goes_on_elsewhere_in_the_precision_it_began_with(
+    tmp_path: Path, monkeypatch, capsys, here: str | None, there: str | None
+) -> None:
+    monkeypatch.setattr(machine, "fast_bf16", lambda device: here)
+    begun, _ = trained(capsys, tmp_path / "run", "--precision", "auto")
+    monkeypatch.setattr(machine, "fast_bf16", lambda device: there)
+    again, _ = trained(capsys, tmp_path / "run", "--resume", "--precision", "auto")
+    assert again == begun == ("bf16" if here else "32")
+
+
+def test_a_run_with_a_prior_keeps_it_beside_its_weights(tmp_path: Path, capsys) -> None:
+    out = tmp_path / "run"
+    trained(capsys, out, "--prior", "biharmonic")
+    network = load_generator(out).config
+    assert (network.prior, network.trained_size) == ("biharmonic", 32)
+    assert json.loads(read_metadata(out)["run"])["generator"]["prior"] == "biharmonic"

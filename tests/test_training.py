@@ -28,7 +28,7 @@ from labkit.data.faces import RenderedFaces
 from labkit.errors import InputError
 from labkit.masks import MaskConfig
 from labkit.nn.generator import GMCNN, GeneratorConfig
-from labkit.nn.weights import read_metadata
+from labkit.nn.weights import read_metadata, save_generator
 from labkit.training import trainer as trainer_module
 from labkit.training.checkpoint import RunFolder, read_metrics
 from labkit.training.config import DataConfig, TrainConfig
@@ -104,6 +104,31 @@ def test_a_run_stopped_after_any_step_resumes_bit_for_bit(
     train(SMALL, tmp_path / "cut", hardware=CPU, resume=True, progress=False)
     assert_same_weights(tmp_path / "whole", tmp_path / "cut")
     assert losses(tmp_path / "whole") == losses(tmp_path / "cut")
+
+
+def test_a_run_with_a_prior_resumes_bit_for_bit(tmp_path, monkeypatch) -> None:
+    generator = dataclasses.replace(SMALL.generator, prior="biharmonic")
+    config = dataclasses.replace(SMALL, generator=generator, ema=0.9)
+    train(config, tmp_path / "whole", hardware=CPU, progress=False)
+    with killed_at(monkeypatch, 3), pytest.raises(Killed):
+        train(config, tmp_path / "cut", hardware=CPU, progress=False)
+    train(config, tmp_path / "cut", hardware=CPU, resume=True, progress=False)
+    assert_same_weights(tmp_path / "whole", tmp_path / "cut")
+    assert losses(tmp_path / "whole") == losses(tmp_path / "cut")
+    assert TrainConfig.read(tmp_path / "cut" / "config.json") == config
+
+
+@pytest.mark.parametrize(("file", "run"), [("biharmonic", "none"), ("none", "push-pull")])
+def test_weights_of_another_prior_are_refused(tmp_path, file: str, run: str) -> None:
+    weights = tmp_path / "weights.safetensors"
+    generator = dataclasses.replace(SMALL.generator, prior=file)
+    save_generator(GMCNN(generator), weights)
+    generator = dataclasses.replace(SMALL.generator, prior=run)
+    config = dataclasses.replace(SMALL, generator=generator, from_weights=str(weights))
+    says = rf"weights\.safetensors: holds a generator with prior '{file}', and .* prior '{run}'"
+    with pytest.raises(InputError, match=says):
+        train(config, tmp_path / "run", hardware=CPU, progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_killed_with_sigkill_resumes_and_equals_an_uninterrupted_one(tmp_path) -> None:

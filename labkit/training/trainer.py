@@ -28,6 +28,7 @@ from labkit.data.device_cache import PictureCache
 from labkit.errors import InputError, check_choice
 from labkit.images import atomic_write, from_uint8, write_image
 from labkit.losses.objective import Objective, Terms
+from labkit.machine import arithmetic
 from labkit.nn.generator import GMCNN
 from labkit.nn.weights import load_generator, save_generator
 from labkit.training.checkpoint import RunFolder
@@ -90,7 +91,8 @@ def train(
     Args:
         resume: go on from the folder's newest checkpoint; the configuration must be the run's own.
         previous: go on from the checkpoint before the newest, where that is damaged.
-        progress: True shows a bar on stderr, None does where stderr is a terminal; False is silent.
+        progress: True shows a bar on stderr, None does where stderr is a terminal; False is silent,
+            where both others say on what and in what arithmetic it trains, and each validation.
         observe: called on the first process after each validation, with the steps done and the
             generator, whose training goes on afterwards as if nothing had been called.
 
@@ -243,6 +245,8 @@ class _Loop:
         config = self.config
         show = sys.stderr.isatty() if progress is None else progress
         self.talk = progress is not False
+        if self.talk and self.fabric.is_global_zero:
+            print(arithmetic(self.fabric.device.type, config.precision), file=sys.stderr)
         with (
             stoppable() as stopped,
             Logs(self.run, self.step, active=self.fabric.is_global_zero) as logs,
