@@ -179,6 +179,7 @@ def run(options: argparse.Namespace) -> dict[str, object]:
     torch.set_num_threads(options.threads)
     config = settings(options)
     training, held_out = open_data(config.data)
+    masks = names_only(config.to_dict())["data"]["masks"]
     task = {
         "question": "the best validation PSNR within a given time on CPU cores",
         "minutes": options.minutes,
@@ -187,7 +188,7 @@ def run(options: argparse.Namespace) -> dict[str, object]:
         "data": training.describe() | {"size": options.size},
         "validation": held_out.describe(),
         "pictures": min(config.validation_images, len(held_out)),
-        "masks": names_only(config.to_dict())["data"]["masks"],
+        "masks": {"kind": masks["kind"], "path": masks["path"]},
     }
     # What cannot be written to is refused before the hour.
     read_records(options.record, task)
