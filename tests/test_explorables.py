@@ -26,13 +26,15 @@ from scipy import ndimage
 from serve import served
 
 from labkit import plotting
+from labkit.data.faces import RenderedFaces
 from labkit.losses.confidence import ConfidenceConfig, confidence_weights, kernel_1d
 from labkit.losses.matching import relative_similarity
+from labkit.nn.prior import TENSION, smooth_fill
 from labkit.widgets.painter import draw_stroke
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 FOLDER = BOOK / "_static" / "explorables"
-NAMES = ("checkerboard", "confidence", "id-mrf")
+NAMES = ("checkerboard", "confidence", "id-mrf", "surface")
 
 with_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 
@@ -254,10 +256,10 @@ def committed() -> tuple[dict[str, object], torch.Tensor]:
 
 
 def test_the_committed_example_is_what_the_tool_writes(tmp_path, monkeypatch, capsys):
-    output = tmp_path / "forehead.json"
-    monkeypatch.setattr(sys, "argv", ["explorables.py", "--output", str(output)])
+    monkeypatch.setattr(sys, "argv", ["explorables.py", "--folder", str(tmp_path)])
     explorables.main()
-    assert "forehead.json" in capsys.readouterr().out
+    assert capsys.readouterr().out.count(" kB") == 2
+    output = tmp_path / "forehead.json"
     made, (kept, cosine) = json.loads(output.read_text(encoding="utf-8")), committed()
     assert made.keys() == kept.keys()
     assert {k: v for k, v in made.items() if isinstance(v, int)} == {"side": 14, "scale": 32767}
@@ -271,6 +273,11 @@ def test_the_committed_example_is_what_the_tool_writes(tmp_path, monkeypatch, ca
             with Image.open(io.BytesIO(data)) as image:
                 pixels.append(np.asarray(image).astype(int))
         assert pixels[0].shape == (56, 56, 3) and np.abs(pixels[0] - pixels[1]).max() <= 1
+
+    faces = [json.loads((folder / "face.json").read_text()) for folder in (tmp_path, FOLDER)]
+    pixels = [np.frombuffer(base64.b64decode(face.pop("pixels")), np.uint8) for face in faces]
+    assert faces[0] == faces[1] and np.array_equal(pixels[0], pixels[1])
+    assert np.array_equal(pixels[1], RenderedFaces(64, "test").batch([3]).flatten())
 
 
 @with_node
@@ -321,6 +328,66 @@ def test_the_four_rules_are_the_chapter_s(tmp_path):
     assert round(196 * np.exp(-rules["ID-MRF"]["loss"]), 1) == 7.5
 
 
+# --- chapter 13 ----------------------------------------------------------------------------------
+
+
+@functools.cache
+def chapter_s_fill() -> Callable[..., torch.Tensor]:
+    """The function `fill` as chapter 13 defines it."""
+    names: dict[str, object] = {"torch": torch, "F": F}
+    for cell in nbformat.read(BOOK / "13-a-head-start.ipynb", as_version=4).cells:
+        if cell.cell_type == "code" and cell.source.startswith(("def laplacian", "def dot")):
+            exec(cell.source, names)
+    return names["fill"]
+
+
+def face_with_hole(row: int, column: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The example in grey levels, (1, 3, 64, 64), and its hole."""
+    pixels = RenderedFaces(64, "test").batch([3])[0]
+    mask = torch.zeros(1, 1, 64, 64, dtype=torch.float64)
+    mask[..., row : row + width, column : column + width] = 1
+    return torch.from_numpy(pixels).double().permute(2, 0, 1)[None], mask
+
+
+@with_node
+@pytest.mark.parametrize(("name", "s", "t"), [("film", 0, 1), ("plate", 1, 4 * TENSION)])
+def test_the_surface_is_the_chapter_s(tmp_path, name, s, t):
+    cases = [(20, 22, 24, 4, 1), (20, 22, 24, 8, 5), (2, 2, 12, 16, 3), (30, 30, 32, 1, 4)]
+    found = run(
+        tmp_path,
+        "surface.mjs",
+        """cases.map(([row, column, width, sweeps, levels]) =>
+          m.fillPicture(m.decode(face), m.squareHole(row, column, width), name, sweeps, levels)
+            .map((plane) => Array.from(plane)))""",
+        cases=cases,
+        name=name,
+        face=json.loads((FOLDER / "face.json").read_text()),
+    )
+    for (row, column, width, sweeps, levels), planes in zip(cases, found, strict=True):
+        image, mask = face_with_hole(row, column, width)
+        wanted = chapter_s_fill()(image * (1 - mask), 1 - mask, s, t, sweeps, levels)
+        assert np.abs(np.array(planes).reshape(3, 64, 64) - wanted[0].numpy()).max() < 1e-6
+
+
+@with_node
+def test_the_settled_surface_is_labkit_s(tmp_path):
+    image, mask = face_with_hole(16, 16, 32)
+    expression = """m.fillPicture(m.decode(face), m.squareHole(16, 16, 32), name, 2000, 5)
+      .map((plane) => Array.from(plane))"""
+    face = json.loads((FOLDER / "face.json").read_text())
+    for name, kind in (("film", "harmonic"), ("plate", "biharmonic")):
+        found = np.array(run(tmp_path, "surface.mjs", expression, face=face, name=name))
+        wanted = (smooth_fill(image / 127.5 - 1, mask, kind, cycles=40)[0].numpy() + 1) * 127.5
+        assert np.abs(found.reshape(3, 64, 64).clip(0, 255) - wanted).max() < 0.01
+
+
+@with_node
+def test_work_and_distance_of_a_surface(tmp_path):
+    assert run(tmp_path, "surface.mjs", "[m.work(16, 1), m.work(16, 3)]") == [16, 21]
+    expression = "m.distance([[1, 2, 9]], [[4, 2, 0]], [1, 1, 0])"
+    assert run(tmp_path, "surface.mjs", expression) == {"mean": 1.5, "largest": 3}
+
+
 # --- in the chapters -----------------------------------------------------------------------------
 
 
@@ -335,7 +402,7 @@ def test_every_explorable_has_its_place_and_says_what_it_shows():
                 assert "\n\n" not in words, "a blank line would end the HTML"
                 assert len(re.sub(r"<[^>]+>", "", words)) > 150
                 found[name] = path.stem[:2]
-    assert found == {"checkerboard": "10", "confidence": "06", "id-mrf": "08"}
+    assert found == {"checkerboard": "10", "confidence": "06", "id-mrf": "08", "surface": "13"}
     assert all((FOLDER / f"{name}.mjs").is_file() for name in found)
 
 
@@ -492,6 +559,36 @@ def test_id_mrf_by_mouse_and_by_keyboard(visit):
 
 
 @needs_chromium
+def test_surface_by_mouse_and_by_keyboard(visit):
+    def apart(text: str) -> list[float]:
+        """Mean and largest distance from the settled surface, as the readout says them."""
+        return [float(number) for number in re.findall(r"([\d.]+) grey levels", text)]
+
+    page = visit("surface")
+    one_level = apart(said(page))
+    assert "The film after 1 level, 4 sweeps on each; a hole of 24 pixels" in said(page)
+    page.get_by_role("slider", name="levels").focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    five_levels = apart(said(page))
+    assert five_levels[0] < one_level[0] / 4 and five_levels[1] < one_level[1] / 4
+    assert "Work, in sweeps over the full picture 5.3" in said(page)
+    assert apart(pick(page, "Surface", "plate"))[0] > five_levels[0]
+    page.get_by_role("slider", name="sweeps").fill("9")
+    assert apart(said(page))[1] < 0.1
+    point(page, 0.99, 0.01)
+    page.mouse.down()
+    point(page, 0.98, 0.02)
+    page.mouse.up()
+    assert "a hole of 24 pixels from row 2, column 38." in said(page)
+    page.locator("[role=application]").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowLeft")
+    assert "from row 4, column 36." in said(page)
+    assert "a hole of 12 pixels from row 10, column 42." in pick(page, "Hole", "12 px")
+
+
+@needs_chromium
 @pytest.mark.parametrize("name", NAMES)
 def test_on_a_phone(visit, name):
     page = visit(name, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
@@ -580,6 +677,7 @@ def test_a_page_without_one_loads_nothing_and_a_missing_file_is_said(visit):
         ("06-confidence", "confidence"),
         ("08-id-mrf", "id-mrf"),
         ("10-checkerboards", "checkerboard"),
+        ("13-a-head-start", "surface"),
     ],
 )
 def test_in_the_built_book(browser, chapter, name):

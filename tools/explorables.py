@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Write what the explorable of chapter 8 shows: a cat's forehead, its fill, and their cosines.
+"""Write what explorables cannot compute in the page.
 
-    tools/explorables.py [--output book/_static/explorables/forehead.json]
+    tools/explorables.py [--folder book/_static/explorables]
 
-The other explorables compute everything in the page. This one needs the features of a network: the
-chapter's own, so that the page's counts are those that the chapter prints.
+forehead.json is chapter 8's: a cat's forehead, its fill, and their cosines. It needs the features
+of a network: the chapter's own, so that the page's counts are those that the chapter prints.
+face.json is chapter 13's rendered face.
 """
 
 from __future__ import annotations
@@ -19,18 +20,21 @@ import numpy as np
 import torch
 from PIL import Image
 
+from labkit.data.faces import RenderedFaces
 from labkit.data.photos import photo
 from labkit.images import atomic_write, to_tensor
 from labkit.inpainting import inpaint
 from labkit.losses.id_mrf import unit_vectors
 from labkit.nn.features import Features
 
-FILE = Path(__file__).resolve().parent.parent / "book/_static/explorables/forehead.json"
+FOLDER = Path(__file__).resolve().parent.parent / "book/_static/explorables"
 # Chapter 8's example.
 NETWORK, LAYER, STRIDE = "random:0", "relu3_2", 4
 HOLE = slice(36, 92)
 # Cosines as 16-bit integers: the page then has them to 0.00002.
 SCALE = 32767
+# Chapter 13's example.
+FACE, SIDE = 3, 64
 
 
 def pictures() -> tuple[np.ndarray, np.ndarray]:
@@ -62,8 +66,8 @@ def png(picture: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(packed.getvalue()).decode()
 
 
-def document() -> dict[str, object]:
-    """What the page loads."""
+def forehead() -> dict[str, object]:
+    """What chapter 8's page loads."""
     target, fill = pictures()
     matrix = cosines(fill, target).numpy()
     whole = np.round(matrix * SCALE).astype("<i2")
@@ -78,13 +82,26 @@ def document() -> dict[str, object]:
     }
 
 
+def face() -> dict[str, object]:
+    """What chapter 13's page loads."""
+    pixels = RenderedFaces(SIDE, "test").batch([FACE])[0]  # uint8 (64, 64, 3)
+    return {
+        "about": "Chapter 13's example, written by tools/explorables.py. pixels: base64 of bytes, "
+        "red, green and blue of each pixel, row by row.",
+        "side": SIDE,
+        "pixels": base64.b64encode(pixels.tobytes()).decode(),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=FILE)
-    output = parser.parse_args().output
-    text = json.dumps(document(), indent=1) + "\n"
-    atomic_write(output, lambda file: file.write(text.encode()))
-    print(f"{output.name}: {output.stat().st_size / 1e3:.0f} kB")
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    folder = parser.parse_args().folder
+    for name, document in (("forehead", forehead()), ("face", face())):
+        output = folder / f"{name}.json"
+        text = json.dumps(document, indent=1) + "\n"
+        atomic_write(output, lambda file, text=text: file.write(text.encode()))
+        print(f"{output.name}: {output.stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from typing import Any
+
+from quoted import results
+
+FACTS: dict[str, str] = {
+    "0.15": "the default of GeneratorConfig.tension, labkit.nn.prior.TENSION",
+}
+
+
+def quotes() -> list[str]:
+    return [*curves(), *tension(), *scale(), *study()]
+
+
+def curves() -> list[str]:
+    found = results("head-start")["curves"]
+    starts = {start["prior"]: start for start in found["starts"]}
+    none, pyramid, plate = (starts[name] for name in ("none", "push-pull", "biharmonic"))
+    end = {name: start["psnr"][-1] for name, start in starts.items()}
+    assert end["none"] < found["telea"] < end["push-pull"] < end["biharmonic"]
+    assert found["minutes"][-1] == 12  # "twelve minutes"
+    gap = min(end["push-pull"] - end["none"], end["biharmonic"] - end["push-pull"])
+    assert plate["alone"] == found["biharmonic"]
+    return [
+        f"The network that sees grey ends at {end['none']:.2f} dB",
+        f"ends at {end['biharmonic']:.2f} dB, {end['biharmonic'] - end['none']:.2f} dB ahead, "
+        f"although it saw {plate['pictures']:,} pictures instead of {none['pictures']:,}",
+        f"Push–pull lies between, at {pyramid['psnr'][-1]:.2f} dB",
+        f"the smallest gap between two of the curves is {gap:.2f} dB at the end",
+        f"{end['biharmonic'] - plate['alone']:.2f} dB over the biharmonic surface",
+        f"ended {end['biharmonic'] - end['none']:.2f} dB apart",
+    ]
+
+
+def tension() -> list[str]:
+    found = results("head-start")["tension"]
+    for size in ("64", "128"):
+        plate, film = found[size][0], found[size][found["tau"].index(None)]
+        slight = found[size][found["tau"].index(0.2)]
+        assert 0 < slight - plate < 0.1  # "less than 0.1 dB"
+        assert film < plate
+    return ["by less than 0.1 dB"]
+
+
+def scale() -> list[str]:
+    rows = {(row["trained"], row["picture"]): row for row in results("head-start")["scale"]["rows"]}
+    for (trained, _), row in rows.items():
+        assert max((value or 0, grid) for grid, value in row["grid"].items())[1] == str(trained)
+    wide, narrow = rows[128, 256], rows[64, 256]
+    direct, small = (wide["grid"][grid] - wide["prior"] for grid in ("256", "128"))
+    assert narrow["grid"]["256"] < narrow["prior"] < narrow["grid"]["64"]
+    return [
+        f"gains {direct:.2f} dB over the prior on pictures of 256 px when it runs at their size, "
+        f"and {small:.2f} dB when its correction is computed at 128 px",
+        f"loses {narrow['prior'] - narrow['grid']['256']:.2f} dB in the first way "
+        f"and gains {narrow['grid']['64'] - narrow['prior']:.2f} dB in the second",
+    ]
+
+
+NAMES = {
+    "mean": "the mean colour",
+    "push-pull": "push–pull",
+    "harmonic": "the film",
+    "biharmonic": "the plate",
+}
+
+
+def study() -> list[str]:
+    """Sentences that say what the study found, whichever way it went."""
+    found = results("study-prior")
+    arms: dict[str, Any] = {arm["arm"]: arm for arm in found["arms"]}
+    assert list(arms) == ["none", *NAMES] and found["reference"] == "none"
+    settings = found["settings"]
+    leads = {name: arms[name]["differences"]["psnr"] for name in NAMES}
+    curve = {name: arms[name]["curves"]["psnr"] for name in arms}
+    first, last = (curve["biharmonic"]["mean"][k] - curve["none"]["mean"][k] for k in (0, -1))
+    steps = curve["none"]["step"]
+    return [
+        f"labkit study prior --seeds {settings['seeds']} --steps {settings['steps']}"
+        f" --width {settings['width']}",
+        f"with the prior `none` the network reaches {arms['none']['final']['psnr']['mean']:.2f} dB "
+        f"after {settings['steps']} steps",
+        "Against it, seed by seed: "
+        + ", ".join(f"{NAMES[name]} {_of(lead)}" for name, lead in leads.items())
+        + ".",
+        _shown(leads),
+        f"The plate is {_ahead(first)} after {steps[0]} steps and {_ahead(last)} after {steps[-1]}",
+    ]
+
+
+def _of(lead: dict[str, float]) -> str:
+    return f"{lead['mean']:+.2f} dB ({lead['low']:.2f} to {lead['high']:.2f})"
+
+
+def _ahead(lead: float) -> str:
+    return f"{abs(lead):.2f} dB {'ahead' if lead >= 0 else 'behind'}"
+
+
+def _list(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
+
+def _shown(leads: dict[str, dict[str, float]]) -> str:
+    """Which gains over grey the intervals show."""
+    gains = [NAMES[name] for name, lead in leads.items() if lead["low"] > 0]
+    open_ = [NAMES[name] for name, lead in leads.items() if lead["low"] <= 0]
+    parts = []
+    if gains:
+        parts.append(f"A gain over grey is shown for {_list(gains)}")
+    if open_:
+        parts.append(f"for {_list(open_)} it is not shown" if gains else "No gain is shown")
+    return "; ".join(parts) + "."
