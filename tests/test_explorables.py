@@ -561,8 +561,8 @@ def test_id_mrf_by_mouse_and_by_keyboard(visit):
 @needs_chromium
 def test_surface_by_mouse_and_by_keyboard(visit):
     def apart(text: str) -> list[float]:
-        """Mean and largest distance from the settled surface, as the readout says them."""
-        return [float(number) for number in re.findall(r"([\d.]+) grey levels", text)]
+        """Mean and largest error, as the readout says them."""
+        return [float(number) for number in re.findall(r"error, grey levels ([\d.]+)", text)]
 
     page = visit("surface")
     one_level = apart(said(page))
@@ -572,7 +572,7 @@ def test_surface_by_mouse_and_by_keyboard(visit):
         page.keyboard.press("ArrowRight")
     five_levels = apart(said(page))
     assert five_levels[0] < one_level[0] / 4 and five_levels[1] < one_level[1] / 4
-    assert "Work, in sweeps over the full picture 5.3" in said(page)
+    assert "Work, full sweeps 5.3" in said(page)
     assert apart(pick(page, "Surface", "plate"))[0] > five_levels[0]
     page.get_by_role("slider", name="sweeps").fill("9")
     assert apart(said(page))[1] < 0.1

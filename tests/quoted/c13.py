@@ -90,7 +90,7 @@ def study() -> list[str]:
 
 
 def _of(lead: dict[str, float]) -> str:
-    return f"{lead['mean']:+.2f} dB ({lead['low']:.2f} to {lead['high']:.2f})"
+    return f"{lead['mean']:+.2f} dB ({lead['low']:.2f} to {lead['high']:.2f})".replace("-", "−")
 
 
 def _ahead(lead: float) -> str:

@@ -181,7 +181,8 @@ export function mount(host, planes) {
     title: "A surface settles",
     caption:
       "Above, a rendered face whose hole is filled by the chapter’s solver. Below, the row through the middle of the hole, mean of the three channels: the fill, " +
-      "the settled surface (dashed), and the truth (thin). With more levels the fill starts from a smaller picture in which the hole is smaller too.",
+      "the settled surface (dashed), and the truth (thin). With more levels the fill starts from a smaller picture in which the hole is smaller too. " +
+      "The error is the distance from the settled surface; a sweep over a level of half the side is a quarter of a full sweep.",
   });
   parts.note.textContent = "Click or drag to move the hole. By keyboard: arrow keys move it.";
 
@@ -276,9 +277,9 @@ function profile(planes, filled, settled, { row, column, width }) {
 function describe(readout, filled, settled, mask, { kind, sweeps, levels, row, column, width }) {
   const { mean, largest } = distance(filled, settled, mask);
   const rows = [
-    ["Mean distance from the settled surface", `${mean.toFixed(1)} grey levels`],
-    ["Largest distance", `${largest.toFixed(1)} grey levels`],
-    ["Work, in sweeps over the full picture", work(sweeps, levels).toFixed(1)],
+    ["Mean error, grey levels", mean.toFixed(1)],
+    ["Largest error, grey levels", largest.toFixed(1)],
+    ["Work, full sweeps", work(sweeps, levels).toFixed(1)],
   ];
   const how = `${levels} ${levels === 1 ? "level" : "levels"}, ${sweeps} ${sweeps === 1 ? "sweep" : "sweeps"} on each`;
   tell(readout, rows, `The ${kind} after ${how}; a hole of ${width} pixels from row ${row}, column ${column}.`);
