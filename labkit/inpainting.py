@@ -31,7 +31,11 @@ DEFAULT_WEIGHTS = "celeba"
 
 LARGEST_SIDE = 1024
 """The network takes at most the square of this many pixels in one pass, for which the paper's width
-needs about 3.5 GB; a larger picture is filled in tiles of this side."""
+needs about 3.5 GB; a larger picture is filled in tiles of this side. A network with a prior
+corrects a larger picture at the size it was trained at, in one window around the hole."""
+
+CONTEXT = 0.5
+"""How far that window reaches beyond the hole, in longer sides of the hole's bounding box."""
 
 
 def inpaint(
@@ -125,11 +129,29 @@ def _fill_with_network(
     def predict(part: np.ndarray, hole: np.ndarray) -> np.ndarray:
         return predict_grey_levels(generator, part, hole)
 
-    if height * width > LARGEST_SIDE**2:
+    if height * width <= LARGEST_SIDE**2:
+        return np.rint(predict(image, mask)).astype(np.uint8)
+    if generator.config.prior == "none":
         return predict_tiled(
             predict, image, mask, tile=LARGEST_SIDE, smallest=SMALLEST_SIDE, progress=progress
         )
-    return np.rint(predict(image, mask)).astype(np.uint8)
+    window = _window(mask, SMALLEST_SIDE)
+    filled = image.copy()
+    filled[window] = np.rint(predict(image[window], mask[window])).astype(np.uint8)
+    return filled
+
+
+def _window(mask: np.ndarray, smallest: int) -> tuple[slice, slice]:
+    """The hole's bounding box with `CONTEXT` around it, as far as the picture goes."""
+    spans = []
+    for axis in (1, 0):
+        where = np.flatnonzero(mask.any(axis=axis))
+        spans.append((int(where[0]), int(where[-1]) + 1))
+    margin = max(round(CONTEXT * max(high - low for low, high in spans)), smallest)
+    return tuple(
+        slice(max(low - margin, 0), min(high + margin, side))
+        for (low, high), side in zip(spans, mask.shape, strict=True)
+    )
 
 
 def predict_grey_levels(generator: GMCNN, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -151,7 +173,7 @@ def predict_grey_levels(generator: GMCNN, image: np.ndarray, mask: np.ndarray) -
     tensor = to_tensor(image, device)  # (1, 3, H, W)
     hole = torch.from_numpy(mask).to(device, torch.float32)[None, None]  # (1, 1, H, W)
     with torch.inference_mode():
-        prediction = generator(tensor, hole).to(torch.float32)  # (1, 3, H, W)
+        prediction = generator.predict(tensor, hole).to(torch.float32)  # (1, 3, H, W)
     check_image(prediction, check_range=False)
     levels = prediction[0].clamp(-1.0, 1.0).add(1.0).mul(127.5)
     return levels.permute(1, 2, 0).cpu().numpy()  # (H, W, 3)

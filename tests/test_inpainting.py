@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit import inpainting
-from labkit.classical import BIHARMONIC_LIMIT, CLASSICAL, biharmonic
+from labkit.classical import CLASSICAL, _holes, biharmonic
+from labkit.data.photos import Photos
 from labkit.errors import InputError
+from labkit.evaluation.metrics import psnr
 from labkit.inpainting import METHODS, inpaint
 from labkit.nn.generator import GMCNN, GeneratorConfig
 from labkit.tiling import predict_tiled
@@ -147,12 +149,49 @@ def test_bad_arguments_are_named(image, mask, method, words, generator: GMCNN) -
         inpaint(image, mask, method, generator=generator)
 
 
-def test_biharmonic_refuses_what_would_take_gigabytes() -> None:
-    side = int(BIHARMONIC_LIMIT**0.5) + 2
-    mask = np.ones((side, side), bool)
-    mask[0, 0] = False
-    with pytest.raises(InputError, match="use telea or ns"):
-        biharmonic(np.zeros((side, side, 3), np.uint8), mask)
+def test_biharmonic_is_solved_by_multigrid_where_a_sparse_system_would_be_too_large(
+    monkeypatch,
+) -> None:
+    image = Photos(128, "test").batch([0])[0]
+    mask = hole(128, 128, 20, 30, 40, 40)
+    mask[90:100, 10:120] = True
+    sparse = biharmonic(image, mask)
+    monkeypatch.setattr("labkit.classical.SPARSE_LIMIT", 0)
+    multigrid = biharmonic(image, mask)
+    assert not np.array_equal(sparse, multigrid)  # another way was taken
+    np.testing.assert_array_equal(multigrid[~mask], image[~mask])
+    scores = [psnr(image, np.where(mask[..., None], fill, image)) for fill in (sparse, multigrid)]
+    assert scores[1] == pytest.approx(scores[0], abs=0.1)  # dB
+
+
+def test_holes_are_found_once_each_with_known_pixels_around_them() -> None:
+    mask = hole(100, 90, 3, 5, 17, 16) | hole(100, 90, 60, 40, 38, 49) | hole(100, 90, 40, 0, 1, 2)
+    parts = list(_holes(mask))
+    assert len(parts) == 3
+    seen = np.zeros(mask.shape, int)
+    for window, here in parts:
+        seen[window] += here
+        rows, columns = (np.flatnonzero(here.any(axis=axis)) for axis in (1, 0))
+        for found, extent, side in zip((rows, columns), window, mask.shape, strict=True):
+            assert extent.start == 0 or found[0] >= 8
+            assert extent.stop == side or extent.stop - extent.start - 1 - found[-1] >= 8
+    np.testing.assert_array_equal(seen, mask.astype(int))
+
+
+@pytest.mark.parametrize("prior", ["none", "biharmonic"])
+def test_a_picture_too_large_for_one_pass_keeps_its_known_pixels(prior, monkeypatch) -> None:
+    monkeypatch.setattr(inpainting, "LARGEST_SIDE", 300)
+    torch.manual_seed(0)
+    model = GMCNN(GeneratorConfig(width=2, prior=prior, trained_size=64)).eval()
+    image, mask = noise(400, 640), hole(400, 640, 150, 300, 40, 50)
+    filled = inpaint(image, mask, generator=model)
+    np.testing.assert_array_equal(filled[~mask], image[~mask])
+    assert (filled[mask] != image[mask]).mean() > 0.5
+
+
+def test_a_window_reaches_around_the_hole_as_far_as_the_picture_goes() -> None:
+    mask = hole(400, 640, 150, 600, 100, 40)
+    assert inpainting._window(mask, 32) == (slice(100, 300), slice(550, 640))
 
 
 def test_methods_are_the_network_and_the_classical_ones() -> None:

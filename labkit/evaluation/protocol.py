@@ -209,6 +209,5 @@ def raw_output(generator: GMCNN, image: np.ndarray, mask: np.ndarray) -> np.ndar
     picture = torch.from_numpy(image).to(weight).permute(2, 0, 1)[None] * 2 - 1  # (1, 3, H, W)
     hole = torch.from_numpy(mask).to(weight)[None, None]  # (1, 1, H, W)
     with torch.inference_mode():
-        features = torch.cat(generator.features(picture, hole), dim=1)  # (1, 7c, H, W)
-        output = generator.decoder(features).clamp(-1.0, 1.0)  # (1, 3, H, W)
+        output = generator.paint(generator.start(picture, hole), hole).clamp(-1.0, 1.0)
     return (output[0].permute(1, 2, 0).double().cpu().numpy() + 1.0) / 2.0

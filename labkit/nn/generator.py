@@ -128,11 +128,11 @@ class GMCNN(nn.Module):
         image = pad(image, 0, bottom, 0, right, "reflect")
         mask = pad(mask, 0, bottom, 0, right, "reflect")
         start = self.start(image, mask)
-        prediction = self._paint(start, mask)[..., :height, :width]  # (B, 3, H, W)
+        prediction = self.paint(start, mask)[..., :height, :width]  # (B, 3, H, W)
         return prediction if self.training else prediction.clamp(-1.0, 1.0)
 
-    def _paint(self, start: Tensor, mask: Tensor) -> Tensor:
-        """(B, 3, H, W) from what the columns see, sides multiples of 4."""
+    def paint(self, start: Tensor, mask: Tensor) -> Tensor:
+        """The raw output for what the columns see: (B, 3, H, W), sides multiples of 4."""
         painted = self.decoder(torch.cat(self._features(start, mask), dim=1))
         return painted if self.config.prior == "none" else start + painted.to(start.dtype)
 
@@ -147,21 +147,20 @@ class GMCNN(nn.Module):
 
         Shapes and errors: as `forward`, in evaluation mode.
         """
-        size, pixels = self.config.trained_size, math.prod(image.shape[-2:])
-        if self.config.prior == "none" or size is None or pixels <= size**2:
+        size = self.config.trained_size
+        sides = [int(side) for side in image.shape[-2:]]  # plain numbers also in a traced graph
+        if self.config.prior == "none" or size is None or math.prod(sides) <= size**2:
             return self(image, mask)
-        scale = size / math.sqrt(pixels) / DOWNSAMPLING
-        small = tuple(
-            max(round(side * scale) * DOWNSAMPLING, SMALLEST_SIDE) for side in image.shape[-2:]
-        )
+        scale = size / math.sqrt(math.prod(sides)) / DOWNSAMPLING
+        small = tuple(max(round(side * scale) * DOWNSAMPLING, SMALLEST_SIDE) for side in sides)
         self._check(image, mask)
         missing = mask > 0.5
         known = (~missing).to(mask.dtype)
         values, known = reduce_known(image.masked_fill(missing, 0.0), known, small)
         hole = 1.0 - known  # (B, 1, h, w)
         start = self.start(values, hole)
-        change = (self._paint(start, hole).clamp(-1.0, 1.0) - start) * hole  # (B, 3, h, w)
-        change = F.interpolate(change, size=image.shape[-2:], mode="bilinear", align_corners=False)
+        change = (self.paint(start, hole).clamp(-1.0, 1.0) - start) * hole  # (B, 3, h, w)
+        change = F.interpolate(change, size=sides, mode="bilinear", align_corners=False)
         return (self.start(image, mask) + change).clamp(-1.0, 1.0)  # (B, 3, H, W)
 
     def _check(self, image: Tensor, mask: Tensor) -> None:
