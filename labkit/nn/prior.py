@@ -81,7 +81,8 @@ def smooth_fill(
     missing = mask > 0.5
     known = (~missing).to(dtype)
     values = image.masked_fill(missing, 0.0)
-    with torch.autocast(image.device.type, enabled=False), _few_threads(image.shape.numel()):
+    where = "cpu" if image.is_meta else image.device.type  # meta has no autocast to turn off
+    with torch.autocast(where, enabled=False), _few_threads(image.shape.numel()):
         if kind == "mean":
             fill = _mean(values, known).expand_as(values)
         elif image.shape.numel() > _LARGE and image.shape[1] > 1:
