@@ -131,8 +131,8 @@ def test_errors_say_what_to_do(tmp_path, monkeypatch):
         export_onnx("faces", 16, tmp_path / "x.onnx")
     with pytest.raises(InputError, match="packaged weights: celeba, faces"):
         export_onnx("nobody", 64, tmp_path / "x.onnx")
-    monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(InputError, match=r"onnxscript is not installed.*labkit\[export\]"):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(InputError, match=r"onnxruntime is not installed.*labkit\[export\]"):
         export_onnx("faces", 64, tmp_path / "x.onnx")
     assert list(tmp_path.iterdir()) == []
 
