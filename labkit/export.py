@@ -121,6 +121,10 @@ def export_onnx(
             output_names=["filled"],
         )
     graph = onnx.load_from_string(buffer.getvalue())
+    for axis, length in zip(
+        graph.graph.output[0].type.tensor_type.shape.dim, (1, height, width, 3), strict=True
+    ):
+        axis.dim_value = length  # which the exporter does not know
     _forget_where_from(graph)
     _halve(graph, onnx)
     about = _about(weights) | {"size": f"{height}x{width}"}

@@ -98,7 +98,15 @@ def test_says_nothing_of_the_machine_that_exported_it(faces):
     data = faces.read_bytes()
     for trace in (b"site-packages", b".py", str(PACKAGED).encode()):
         assert trace not in data
-    assert len(data) < 1.05 * (PACKAGED / "faces.safetensors").stat().st_size
+    assert (
+        len(data)
+        < 1.15
+        * (  # the prior is two thousand operations
+            PACKAGED / "faces.safetensors"
+        )
+        .stat()
+        .st_size
+    )
 
 
 def test_half_precision_only_where_nothing_is_lost(faces, tmp_path):
@@ -109,7 +117,7 @@ def test_half_precision_only_where_nothing_is_lost(faces, tmp_path):
     path = export_onnx(tmp_path / "full.safetensors", 32, tmp_path / "full.onnx")
     kinds = {tensor.data_type for tensor in onnx.load(path).graph.initializer}
     assert onnx.TensorProto.FLOAT16 not in kinds
-    assert faces.stat().st_size < 2_000_000
+    assert faces.stat().st_size < 7_500_000
 
 
 @pytest.mark.parametrize(
