@@ -63,7 +63,7 @@ def site(tmp_path_factory) -> Path:
     (folder / PLACE / "index.html").write_text(PAGE.format(data=""))
     photographs = 'data-models="celeba-256" data-pictures="coffee face-2"'
     (folder / PLACE / "photographs.html").write_text(PAGE.format(data=photographs))
-    several = 'data-models="faces-64 faces-full-64 faces-se-64" data-pictures="face-2 face-3"'
+    several = 'data-models="faces-plain-64 faces-full-64 faces-se-64" data-pictures="face-2 face-3"'
     (folder / PLACE / "several.html").write_text(PAGE.format(data=several))
     (folder / PLACE / "other.html").write_text("<!doctype html><title>other</title>")
     return folder
@@ -237,7 +237,7 @@ def test_the_same_hole_by_several_networks(browser, address):
         )
     )
     labels.pop("diffusion")
-    assert list(labels) == ["faces-64", "faces-full-64", "faces-se-64"]
+    assert list(labels) == ["faces-plain-64", "faces-full-64", "faces-se-64"]
     image = next(item for item in models.PICTURES if item.name == "face-2").pixels()
     mask, fills = visit.mask(), []
     for name in labels:
@@ -251,8 +251,8 @@ def test_the_same_hole_by_several_networks(browser, address):
         fills.append(found)
     offered = page.locator(".fill-after select option").all_inner_texts()
     assert offered == ["the hole", "the original", *list(labels.values())[:-1]]
-    page.locator(".fill-after select").select_option("faces-64")
-    page.locator(".labkit-captions", has_text=labels["faces-64"]).wait_for()
+    page.locator(".fill-after select").select_option("faces-plain-64")
+    page.locator(".labkit-captions", has_text=labels["faces-plain-64"]).wait_for()
     assert visit.errors == []
     page.close()
 

@@ -58,7 +58,8 @@ class Model:
 MODELS = (
     Model("faces", 64, "Network: rendered faces"),
     Model("celeba", 256, "Network: photographs of faces"),
-    # Chapter 12's: trained on the same rendered faces as the first.
+    # Chapter 12's: of the same width, trained on the same rendered faces; none has a prior.
+    Model("book/results/faces-plain.safetensors", 64, "Network: reconstruction alone"),
     Model("book/results/faces-full.safetensors", 64, "Network: all losses"),
     Model("book/results/faces-se.safetensors", 64, "Network: squeeze-and-excitation"),
 )
