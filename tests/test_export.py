@@ -98,15 +98,8 @@ def test_says_nothing_of_the_machine_that_exported_it(faces):
     data = faces.read_bytes()
     for trace in (b"site-packages", b".py", str(PACKAGED).encode()):
         assert trace not in data
-    assert (
-        len(data)
-        < 1.15
-        * (  # the prior is two thousand operations
-            PACKAGED / "faces.safetensors"
-        )
-        .stat()
-        .st_size
-    )
+    # Beside the weights lie the two thousand operations of a prior.
+    assert len(data) < 1.15 * (PACKAGED / "faces.safetensors").stat().st_size
 
 
 def test_half_precision_only_where_nothing_is_lost(faces, tmp_path):
