@@ -65,8 +65,9 @@ def inpaint(
 ) -> None:
     """Fill the hole of a photograph.
 
-    Known pixels come back as they were. A picture of any size will do (gmcnn: at least 32 × 32); a
-    large one is filled in overlapping tiles.
+    Known pixels come back as they were. A picture of any size will do (gmcnn: at least 32 × 32).
+    The packaged network fills a large one smoothly at full size, and corrects that at the size it
+    was trained at; a network without a prior fills it in overlapping tiles.
 
     Example: labkit inpaint photo.jpg hole.png -o filled.png --method telea
     """
