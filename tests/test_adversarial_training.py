@@ -259,7 +259,7 @@ def test_from_weights_begins_where_the_file_ends(tmp_path) -> None:
     train(config, tmp_path / "run", hardware=CPU, resume=True, progress=False)
 
     save_generator(GMCNN(GeneratorConfig(width=4)), tmp_path / "warm.safetensors")
-    with pytest.raises(InputError, match="a generator with width 4, .*run's has width 2"):
+    with pytest.raises(InputError, match=r"a generator with width 4, .*run's has width 2"):
         initial_generator(config)
     base = train_settings.starting_point("tiny", str(tmp_path / "warm.safetensors"))
     assert base.generator.width == 4 and base.steps == PRESETS["tiny"].steps
