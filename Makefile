@@ -52,9 +52,10 @@ links: $(INSTALLED) ## rewrite what is derived: badges, install cells, tables, a
 	$(BIN)/python tools/links.py
 	$(BIN)/python tools/pages.py
 
-lint: $(INSTALLED) ## ruff, both its checks and its format
+lint: $(INSTALLED) ## ruff, both its checks and its format, and the directions of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 format: $(INSTALLED) ## let ruff format and repair
 	$(BIN)/ruff check --fix .

@@ -27,8 +27,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from labkit.data.faces import RenderedFaces
-from labkit.images import atomic_write
+from labkit.faces import RenderedFaces
+from labkit.files import atomic_write
 from labkit.machine import machine
 
 ROOT = Path(__file__).resolve().parent.parent

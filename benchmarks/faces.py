@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from labkit.data.faces import render_faces
+from labkit.faces import render_faces
 from labkit.machine import machine
 
 TARGET = 200  # images a second at 64 px on one core

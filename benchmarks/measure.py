@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from labkit.images import atomic_write
+from labkit.files import atomic_write
 from labkit.machine import machine
 
 MEBIBYTE = 1 << 20

@@ -35,7 +35,7 @@ import torch
 from labkit.cli.train_settings import mask_settings
 from labkit.data.batches import Augmentation
 from labkit.errors import InputError
-from labkit.images import atomic_write
+from labkit.files import atomic_write
 from labkit.losses.objective import ObjectiveConfig
 from labkit.losses.reconstruction import ReconstructionConfig
 from labkit.machine import auto_precision, fast_bf16, machine

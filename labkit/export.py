@@ -31,7 +31,8 @@ from torch import Tensor, nn
 
 from labkit import __version__
 from labkit.errors import InputError
-from labkit.images import atomic_write, compose, from_uint8
+from labkit.files import atomic_write
+from labkit.images import compose, from_uint8
 from labkit.nn.generator import GMCNN, SMALLEST_SIDE
 from labkit.nn.weights import (
     RELEASE_SUFFIXES,

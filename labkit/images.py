@@ -14,15 +14,14 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from labkit.errors import InputError
+from labkit.files import atomic_write
 
 if TYPE_CHECKING:
     import torch
@@ -252,45 +251,3 @@ def png_bytes(array: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(array).save(buffer, format="png", optimize=True)
     return buffer.getvalue()
-
-
-def atomic_write(
-    path: str | os.PathLike[str], write: Callable[[BinaryIO], object], *, durable: bool = True
-) -> None:
-    """Write a file so that `path` is always either the old file or the complete new one.
-
-    The bytes go to a temporary file in the same folder, are synced to the disk, and take the name
-    in one rename. Whatever fails on the way, `path` is left as it was.
-
-    Args:
-        write: called with the open binary file.
-        durable: sync before the rename, so that the file also survives a loss of power.
-
-    Raises:
-        InputError: the folder is missing or read-only, or the disk is full.
-    """
-    path = Path(path)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name}.", suffix=".part"
-        )
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            if durable:
-                os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp files are private; results are not
-        os.replace(temporary, path)
-        temporary = None
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror or error})",
-            "check the folder and free space",
-        ) from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)

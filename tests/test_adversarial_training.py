@@ -25,8 +25,8 @@ from training_runs import (
 from labkit.cli import train_settings
 from labkit.data.batches import Augmentation, BatchesByStep
 from labkit.data.device_cache import PictureCache
-from labkit.data.faces import RenderedFaces
 from labkit.errors import InputError
+from labkit.faces import RenderedFaces
 from labkit.images import write_image
 from labkit.losses.adversarial import AdversarialConfig
 from labkit.losses.id_mrf import IDMRFConfig

@@ -28,16 +28,19 @@ CHAPTERS = range(1, 16)
 # Modules that serve one other, and say nothing to who uses the package.
 INTERNAL = {
     "labkit.__main__",
-    "labkit.data.faces_features",
-    "labkit.data.faces_geometry",
-    "labkit.data.faces_scene",
-    "labkit.data.faces_traits",
+    "labkit.book",
+    "labkit.book.command",
+    "labkit.faces.features",
+    "labkit.faces.geometry",
+    "labkit.faces.render",
+    "labkit.faces.scene",
+    "labkit.faces.traits",
     "labkit.data.memory",
     "labkit.machine",
     "labkit.masks.draws",
-    "labkit.masks.shape",
+    "labkit.checks",
     "labkit.nn.state",
-    "labkit.run_files",
+    "labkit.files",
     "labkit.training.interrupt",
 }
 

@@ -20,9 +20,9 @@ from browsing import chromium, drag, needs_chromium
 from PIL import Image
 from serve import served
 
-import labkit.widgets
+import labkit
 
-WIDGETS = Path(labkit.widgets.__file__).parent
+WIDGETS = Path(labkit.__file__).parent / "page"
 SIZE = (96, 64)  # width and height of the picture
 
 pytestmark = needs_chromium
@@ -220,7 +220,7 @@ def lab(tmp_path) -> Iterator[str]:
     """The address of a JupyterLab whose folder holds paint.ipynb."""
     cells = [
         "from labkit.data.photos import photo\n"
-        "from labkit.widgets import MaskPainter\n"
+        "from labkit.book.widgets import MaskPainter\n"
         "painter = MaskPainter(photo('astronaut')[:128, 128:288], methods=('telea',))\n"
         "painter",
         "print('ratio', round(painter.hole_ratio, 3), 'filled', painter.result is not None)",

@@ -18,8 +18,8 @@ from browsing import chromium, drag, needs_chromium
 from PIL import Image
 from serve import served
 
-from labkit.data.faces import RenderedFaces
 from labkit.data.photos import photo
+from labkit.faces import RenderedFaces
 
 onnxruntime = pytest.importorskip("onnxruntime")
 

@@ -13,11 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
 
-from labkit.data.faces import render_faces
-from labkit.data.photos import Photos, photo
-from labkit.errors import InputError
-from labkit.evaluation import checkerboard as module
-from labkit.evaluation.checkerboard import (
+from labkit.book.checkerboard import (
     LUMINANCE,
     checkerboard,
     checkerboard_map,
@@ -25,7 +21,11 @@ from labkit.evaluation.checkerboard import (
     checkerboard_set,
     checkerboard_spectrum,
 )
+from labkit.data.photos import Photos, photo
+from labkit.errors import InputError
+from labkit.evaluation import checkerboard as module
 from labkit.evaluation.statistics import bootstrap_mean
+from labkit.faces import render_faces
 from labkit.images import from_uint8
 
 SIDE = 64

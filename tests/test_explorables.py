@@ -25,12 +25,12 @@ from PIL import Image
 from scipy import ndimage
 from serve import served
 
-from labkit import plotting
-from labkit.data.faces import RenderedFaces
+from labkit.book import plotting
+from labkit.book.widgets.painter import draw_stroke
+from labkit.faces import RenderedFaces
 from labkit.losses.confidence import ConfidenceConfig, confidence_weights, kernel_1d
 from labkit.losses.matching import relative_similarity
 from labkit.nn.prior import TENSION, smooth_fill
-from labkit.widgets.painter import draw_stroke
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 FOLDER = BOOK / "_static" / "explorables"

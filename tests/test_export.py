@@ -11,10 +11,10 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
 from labkit.cli import main  # noqa: E402
-from labkit.data.faces import RenderedFaces  # noqa: E402
 from labkit.data.photos import Photos  # noqa: E402
 from labkit.errors import InputError  # noqa: E402
 from labkit.export import export_onnx  # noqa: E402
+from labkit.faces import RenderedFaces  # noqa: E402
 from labkit.inpainting import inpaint  # noqa: E402
 from labkit.nn.generator import GMCNN  # noqa: E402
 from labkit.nn.generator_config import GeneratorConfig  # noqa: E402

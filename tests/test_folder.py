@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from labkit.archive import Entry, list_files
 from labkit.data import ImageSource, folder, memory, open_images
-from labkit.data.archive import Entry, list_files
 from labkit.data.folder import ImageFolder, is_validation
 from labkit.errors import InputError
 

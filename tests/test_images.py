@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from labkit.errors import InputError
+from labkit.files import atomic_write
 from labkit.images import (
-    atomic_write,
     check_image,
     check_mask,
     compose,

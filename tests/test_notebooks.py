@@ -97,7 +97,8 @@ explore(square, side=[4, 8])"""
 def sample_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A chapter that keeps every rule, executed as `make notebooks` does it."""
     imports = (
-        "import numpy as np\n\nfrom labkit import plotting\nfrom labkit.widgets import explore"
+        "import numpy as np\n\nfrom labkit.book import plotting\n"
+        "from labkit.book.widgets import explore"
     )
     cells = [
         new_markdown_cell(OPENING),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from labkit.book.studies.over_seeds import differences, mean_of_seeds, psnr_of_seeds
 from labkit.evaluation.statistics import AS_REPORTED, Score
-from labkit.studies.over_seeds import differences, mean_of_seeds, psnr_of_seeds
 
 
 def run(composited: list[float], raw: float = 0.0) -> list[Score]:

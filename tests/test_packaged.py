@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from labkit.data.faces import RenderedFaces, box_around, face_regions
+from labkit.faces import RenderedFaces, box_around, face_regions
 from labkit.inpainting import DEFAULT_WEIGHTS, inpaint
 from labkit.nn.generator import count_parameters
 from labkit.nn.weights import PACKAGED, load_generator, packaged_names, read_metadata, weights_hash

@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-import labkit.widgets
+import labkit
+from labkit.book.widgets import CompareSlider, MaskPainter
+from labkit.book.widgets.painter import draw_stroke
 from labkit.errors import InputError
 from labkit.evaluation.metrics import psnr
 from labkit.inpainting import inpaint
-from labkit.widgets import CompareSlider, MaskPainter
-from labkit.widgets.painter import draw_stroke
 
-MODULE = Path(labkit.widgets.__file__).parent / "painter.mjs"
+MODULE = Path(labkit.__file__).parent / "page" / "painter.mjs"
 PICTURE = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
 
 COORDINATE = st.floats(-5, 45, allow_nan=False)

@@ -17,7 +17,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from labkit import plotting
+from labkit.book import plotting
 from labkit.errors import InputError
 
 
@@ -175,6 +175,6 @@ def test_bad_input_is_named(draw, words: str) -> None:
 
 
 def test_needs_no_jupyter() -> None:
-    code = "import sys, labkit.plotting; print({'IPython', 'ipykernel'} & set(sys.modules))"
+    code = "import sys, labkit.book.plotting; print({'IPython', 'ipykernel'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

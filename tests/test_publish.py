@@ -12,8 +12,8 @@ import publish_summary
 import publish_tried
 import pytest
 
+from labkit.book.studies.table_picture import shown_pictures
 from labkit.images import write_image
-from labkit.studies.table_picture import shown_pictures
 from labkit.training.config import AdversarialStage, DataConfig, TrainConfig
 
 

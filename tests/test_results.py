@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from labkit.book.studies.table_picture import shown_pictures
 from labkit.evaluation.methods import open_methods
 from labkit.evaluation.pairs import Pairs
 from labkit.evaluation.protocol import ProtocolConfig, evaluate
 from labkit.evaluation.statistics import AS_REPORTED, student_interval, summarise
 from labkit.images import read_image
 from labkit.nn.weights import PACKAGED, read_metadata, weights_hash
-from labkit.studies.table_picture import shown_pictures
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "book" / "results"

@@ -17,9 +17,9 @@ from ipywidgets.widgets.widget_link import Link
 from matplotlib.figure import Figure
 from PIL import Image
 
+from labkit.book.widgets import Explorer, explore
+from labkit.book.widgets.sliders import MAX_FRAMES
 from labkit.errors import InputError
-from labkit.widgets import Explorer, explore
-from labkit.widgets.sliders import MAX_FRAMES
 
 
 @pytest.fixture(autouse=True)

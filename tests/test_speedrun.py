@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
 import speedrun
 
-from labkit.data.faces import RenderedFaces
+from labkit.faces import RenderedFaces
 from labkit.nn.weights import read_metadata
 from labkit.training.checkpoint import RunFolder, read_metrics
 from labkit.training.config import TrainConfig

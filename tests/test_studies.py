@@ -10,20 +10,20 @@ import torch
 from torch import nn
 from training_runs import Killed, killed_at
 
+from labkit.book.command import NAMES
+from labkit.book.studies.probe import Probe
+from labkit.book.studies.registry import STUDIES, Scale, Study, study
+from labkit.book.studies.run import Plan, contact_sheet, cost, run_one, run_study
 from labkit.cli import main
-from labkit.cli.study import NAMES
-from labkit.data.faces import RenderedFaces
 from labkit.errors import InputError
 from labkit.evaluation.metrics import psnr
 from labkit.evaluation.statistics import student_interval
+from labkit.faces import RenderedFaces
 from labkit.images import from_uint8, read_image
 from labkit.masks import MaskConfig
 from labkit.nn.generator import GMCNN
 from labkit.nn.generator_config import GeneratorConfig
 from labkit.nn.weights import load_generator
-from labkit.studies.probe import Probe
-from labkit.studies.registry import STUDIES, Scale, Study, study
-from labkit.studies.run import Plan, contact_sheet, cost, run_one, run_study
 from labkit.training.trainer import Hardware, train
 
 SQUARES = MaskConfig(kind="rectangle", side=32, margin=2)
@@ -294,7 +294,7 @@ def test_what_cannot_be_done_is_said_before_any_run(
     def ran(*_: object, **__: object) -> None:
         raise RuntimeError("it ran")
 
-    monkeypatch.setattr("labkit.studies.run.run_study", ran)
+    monkeypatch.setattr("labkit.book.studies.run.run_study", ran)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     assert main(["study", "confidence", *options]) == 2

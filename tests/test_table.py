@@ -12,16 +12,16 @@ from safetensors.torch import load_file, save_file
 from test_evaluation import write_pairs
 from training_runs import Killed, killed_at
 
+from labkit.book.studies.registry import Scale
+from labkit.book.studies.table import TablePlan, run_table
+from labkit.book.studies.table_picture import shown_pictures
+from labkit.book.studies.table_rows import ARMS, FULL, TITLES, TableRow, row_config, table_runs
 from labkit.cli import main
 from labkit.errors import InputError
 from labkit.evaluation.statistics import AS_REPORTED
 from labkit.images import read_image
 from labkit.masks import MaskConfig
 from labkit.nn.weights import read_metadata
-from labkit.studies.registry import Scale
-from labkit.studies.table import TablePlan, run_table
-from labkit.studies.table_picture import shown_pictures
-from labkit.studies.table_rows import ARMS, FULL, TITLES, TableRow, row_config, table_runs
 from labkit.training.checkpoint import read_metrics
 from labkit.training.trainer import _Loop
 

@@ -24,8 +24,8 @@ from training_runs import (
 )
 
 from labkit.data.batches import Augmentation, BatchesByStep, load_batches
-from labkit.data.faces import RenderedFaces
 from labkit.errors import InputError
+from labkit.faces import RenderedFaces
 from labkit.masks import MaskConfig
 from labkit.nn.generator import GMCNN, GeneratorConfig
 from labkit.nn.weights import read_metadata, save_generator
@@ -380,7 +380,7 @@ def test_workers_start_although_opencv_has_run_threads_of_its_own() -> None:
     script = """
 import cv2, numpy as np
 from labkit.data.batches import BatchesByStep, load_batches
-from labkit.data.faces import RenderedFaces
+from labkit.faces import RenderedFaces
 from labkit.masks import MaskConfig
 cv2.setNumThreads(4)
 cv2.resize(np.zeros((2000, 2000, 3), np.uint8), (1500, 1500), interpolation=cv2.INTER_CUBIC)

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from labkit.archive import DamagedArchive
 from labkit.data import unpack
-from labkit.data.archive import DamagedArchive
 from labkit.errors import InputError
 
 

@@ -20,9 +20,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from labkit.data.faces import RenderedFaces
 from labkit.data.photos import photo
-from labkit.images import atomic_write, to_tensor
+from labkit.faces import RenderedFaces
+from labkit.files import atomic_write
+from labkit.images import to_tensor
 from labkit.inpainting import inpaint
 from labkit.losses.id_mrf import unit_vectors
 from labkit.nn.features import Features

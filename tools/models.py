@@ -24,15 +24,14 @@ import numpy as np
 import vendor
 
 from labkit import export
-from labkit.data.faces import RenderedFaces
+from labkit.book.widgets.painter import Stroke, draw_stroke
 from labkit.data.photos import PHOTOS, photo
+from labkit.faces import RenderedFaces
 from labkit.images import write_image
 from labkit.nn.weights import read_metadata, weights_hash
-from labkit.widgets import painter
-from labkit.widgets.painter import Stroke, draw_stroke
 
 ROOT = Path(__file__).resolve().parent.parent
-WIDGETS = Path(painter.__file__).parent
+PAGE_FILES = ROOT / "labkit" / "page"
 THUMBNAIL = 72  # pixels
 
 
@@ -175,7 +174,7 @@ def write(
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("painter.mjs", "painter.css"):
-        shutil.copy(WIDGETS / name, folder)
+        shutil.copy(PAGE_FILES / name, folder)
     known = {entry["name"]: entry for entry in read(folder)["models"]}
     entries = [write_model(model, folder, known.get(model.name)) for model in networks]
     shown = [write_picture(picture, folder) for picture in pictures]

@@ -2,7 +2,7 @@
 """Pack the generator of a training run into the package, as float16 with a header that says what it
 is.
 
-    tools/pack_weights.py runs/faces faces --data "rendered faces of labkit.data.faces" --terms MIT
+    tools/pack_weights.py runs/faces faces --data "rendered faces of labkit" --terms MIT
 
 The file goes to labkit/weights/NAME.safetensors, or to another folder (--to book/results). The
 run's configuration, the number of steps and the score on its validation pictures are put into the

@@ -19,7 +19,7 @@ from pathlib import Path
 from publish_run import RESULTS
 
 from labkit.evaluation.statistics import AS_REPORTED
-from labkit.images import atomic_write
+from labkit.files import atomic_write
 
 
 def main() -> None:

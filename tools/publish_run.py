@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-from labkit.images import atomic_write
+from labkit.files import atomic_write
 from labkit.machine import machine
 from labkit.training.checkpoint import RunFolder, read_metrics
 

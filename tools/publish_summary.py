@@ -15,7 +15,7 @@ import json
 import shutil
 from pathlib import Path
 
-from labkit.images import atomic_write
+from labkit.files import atomic_write
 
 RESULTS = Path(__file__).resolve().parent.parent / "book" / "results"
 

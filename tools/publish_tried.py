@@ -16,7 +16,7 @@ from pathlib import Path
 
 from publish_run import RESULTS, publish
 
-from labkit.images import atomic_write
+from labkit.files import atomic_write
 from labkit.machine import machine
 
 SHOWN = (

@@ -20,11 +20,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from labkit.data.faces import RenderedFaces, box_around, face_regions
-from labkit.images import atomic_write
+from labkit.book.plotting import draw_images
+from labkit.faces import RenderedFaces, box_around, face_regions
+from labkit.files import atomic_write
 from labkit.inpainting import inpaint
 from labkit.nn.weights import load_generator
-from labkit.plotting import draw_images
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE = 64

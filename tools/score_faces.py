@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from labkit.data.faces import RenderedFaces, box_around, face_regions
 from labkit.evaluation.methods import Method, open_methods
 from labkit.evaluation.metrics import l1, psnr, ssim
 from labkit.evaluation.protocol import ProtocolConfig
 from labkit.evaluation.report import environment
 from labkit.evaluation.statistics import Score, bootstrap_mean, summarise
-from labkit.images import atomic_write
+from labkit.faces import RenderedFaces, box_around, face_regions
+from labkit.files import atomic_write
 from labkit.masks import irregular
 from labkit.nn.weights import read_metadata
 

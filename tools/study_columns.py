@@ -25,17 +25,18 @@ import cv2
 import numpy as np
 import torch
 
+from labkit.book.studies.run import cost
 from labkit.classical import CLASSICAL
-from labkit.data.faces import RenderedFaces, face_regions
 from labkit.evaluation.metrics import psnr, ssim
 from labkit.evaluation.statistics import student_interval
-from labkit.images import atomic_write, compose, from_uint8, to_uint8
+from labkit.faces import RenderedFaces, face_regions
+from labkit.files import atomic_write
+from labkit.images import compose, from_uint8, to_uint8
 from labkit.losses.objective import ObjectiveConfig
 from labkit.losses.reconstruction import ReconstructionConfig
 from labkit.masks import MaskConfig, rectangle
 from labkit.nn.generator import GMCNN, GeneratorConfig, receptive_field
 from labkit.nn.weights import load_generator
-from labkit.studies.run import cost
 from labkit.training.config import DataConfig, TrainConfig
 from labkit.training.trainer import Hardware, train
 

@@ -13,12 +13,13 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import entry_points
 from typing import Annotated
 
 import typer
 
 from labkit import __version__
-from labkit.cli import download, evaluate, export, inpaint, masks, study, train
+from labkit.cli import download, evaluate, export, inpaint, masks, train
 from labkit.cli.common import Interrupted, interruptible
 from labkit.errors import InputError
 
@@ -37,12 +38,13 @@ for _command in (
     inpaint.inpaint,
     evaluate.evaluate,
     train.train,
-    study.study,
     masks.masks,
     download.download,
 ):
     app.command(_command.__name__)(interruptible(_command))
 app.add_typer(export.app, name="export")
+for _entry in entry_points(group="labkit.commands"):  # `study`, which belongs to the book
+    app.command(_entry.name)(interruptible(_entry.load()))
 
 
 def _version(asked: bool) -> None:

@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 import typer
 
 from labkit.errors import InputError
-from labkit.run_files import CONFIG, FRESH_STATE, PREVIOUS_STATE, STATE
+from labkit.files import CONFIG, FRESH_STATE, PREVIOUS_STATE, STATE
 
 P = ParamSpec("P")
 R = TypeVar("R")

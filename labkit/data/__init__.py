@@ -31,7 +31,7 @@ def open_images(
     """
     # Imported on demand: rendered faces need nothing but NumPy.
     if spec == "faces":
-        from labkit.data.faces import RenderedFaces
+        from labkit.faces.render import RenderedFaces
 
         return RenderedFaces(size, split, **options)  # type: ignore[arg-type]
     if spec == "photos":

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from labkit.data.archive import DamagedArchive
+from labkit.archive import DamagedArchive
 from labkit.data.remote import Remote, check, fetch
 from labkit.data.unpack import unpack, vacant
 from labkit.errors import InputError, check_choice
-from labkit.images import atomic_write
+from labkit.files import atomic_write
 
 PICTURES = (".jpg", ".jpeg", ".png")
 _WITHOUT = "name the right file, or leave --file out to have it fetched"

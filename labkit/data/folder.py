@@ -18,9 +18,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from labkit.data.archive import Entry, PathLike, list_files
+from labkit.archive import Entry, PathLike, list_files
+from labkit.checks import check_indices, check_split, check_whole
 from labkit.data.memory import available_memory
-from labkit.data.source import check_indices, check_split, check_whole
 from labkit.errors import InputError
 from labkit.images import decode_image
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from labkit.data.source import check_indices, check_split, check_whole
+from labkit.checks import check_indices, check_split, check_whole
 from labkit.errors import InputError
 from labkit.images import read_image
 

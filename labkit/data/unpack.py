@@ -23,7 +23,7 @@ from typing import IO
 
 from tqdm import tqdm
 
-from labkit.data.archive import DamagedArchive, counts, refuse_truncated
+from labkit.archive import DamagedArchive, counts, refuse_truncated
 from labkit.errors import InputError
 
 # Pictures hardly compress: an archive of them is about as large as its contents.

@@ -17,7 +17,7 @@ from labkit.evaluation.protocol import Example
 from labkit.evaluation.statistics import AS_REPORTED
 from labkit.images import png_bytes
 
-_WIDGETS = Path(__file__).parent.parent / "widgets"
+_PAGE = Path(__file__).parent.parent / "page"  # what the widgets draw with, too
 _PROTOCOL = "Composites, 8 bits, data range 255; means with their 95&nbsp;% bootstrap intervals."
 _REPORTED = f""" Rows that end in “{AS_REPORTED.strip(", ")}” are scored in the student report's
 way: the raw output instead of the composite, and images in [0,&nbsp;1] with a data range of 2,
@@ -87,8 +87,8 @@ def html_report(
     )
     # In a script element "</" would end it, and "<!--" hide its end, wherever they stand.
     payload = json.dumps(data).replace("<", "\\u003c")
-    module = (_WIDGETS / "painter.mjs").read_text(encoding="utf-8")
-    style = _STYLE + (_WIDGETS / "painter.css").read_text(encoding="utf-8")
+    module = (_PAGE / "painter.mjs").read_text(encoding="utf-8")
+    style = _STYLE + (_PAGE / "painter.css").read_text(encoding="utf-8")
     about = ", ".join(
         f"{key} {environment[key]}"
         for key in ("date", "cpu", "torch", "size")

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from labkit.data.archive import list_files
+from labkit.archive import list_files
 from labkit.errors import InputError
 from labkit.images import decode_image
 from labkit.masks.files import decode_mask

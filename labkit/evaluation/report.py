@@ -27,7 +27,8 @@ from labkit.evaluation.html_report import html_report
 from labkit.evaluation.methods import Method
 from labkit.evaluation.protocol import Evaluation, ProtocolConfig
 from labkit.evaluation.statistics import Score
-from labkit.images import atomic_write, write_image
+from labkit.files import atomic_write
+from labkit.images import write_image
 from labkit.machine import machine
 
 # Measure → its head in a table, and digits after the point; in two tables, for the width of a line.

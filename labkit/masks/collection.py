@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from labkit.data.archive import Entry, PathLike, list_files
+from labkit.archive import Entry, PathLike, list_files
+from labkit.checks import check_count, check_size
 from labkit.errors import InputError
 from labkit.masks.files import PolarityWarning, decode_mask
 from labkit.masks.ratio import BINS, bin_index, check_bin, hole_ratio
-from labkit.masks.shape import check_count, check_size
 
 if TYPE_CHECKING:
     import torch

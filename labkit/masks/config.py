@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from labkit.checks import check_fraction_range, check_whole, check_whole_range
 from labkit.errors import InputError
 from labkit.masks.ratio import check_bin
-from labkit.masks.shape import check_fraction_range, check_whole, check_whole_range
 
 MaskKind = Literal["rectangle", "free-form", "irregular", "files", "mixed"]
 

@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from labkit.data.archive import Entry, PathLike
+from labkit.archive import Entry, PathLike
+from labkit.checks import check_size
 from labkit.errors import InputError
-from labkit.images import atomic_write, decode_image
+from labkit.files import atomic_write
+from labkit.images import decode_image
 from labkit.masks.ratio import hole_ratio
-from labkit.masks.shape import check_size
 
 THRESHOLD = 127
 INVERTED_ABOVE = 0.9  # no one asks for more than nine tenths of a picture to be invented

@@ -19,8 +19,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from labkit.checks import check_count, check_fraction_range, check_size, check_whole_range
 from labkit.masks.draws import between, whole
-from labkit.masks.shape import check_count, check_fraction_range, check_size, check_whole_range
 
 _PIXELS_AT_ONCE = 1 << 20  # capsules are drawn in groups of at most this many pixels: 4 MB a tensor
 _MEAN_TURN, _TURN_SPREAD = 2 * math.pi / 5, 2 * math.pi / 15

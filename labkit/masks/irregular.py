@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from labkit.checks import check_count, check_size
 from labkit.errors import InputError
 from labkit.masks.draws import between, whole
 from labkit.masks.ratio import BINS, check_bin
-from labkit.masks.shape import check_count, check_size
 
 BORDER = (50, 512)  # pixels kept clear, of so many
 _SMALLEST_SIDE = 16

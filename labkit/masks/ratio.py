@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from labkit.checks import check_whole
 from labkit.errors import InputError
-from labkit.masks.shape import check_whole
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from labkit.checks import check_count, check_size, check_whole, check_whole_range
 from labkit.errors import InputError
 from labkit.masks.draws import whole
-from labkit.masks.shape import check_count, check_size, check_whole, check_whole_range
 
 
 def rectangle(

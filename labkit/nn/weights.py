@@ -23,12 +23,11 @@ import torch
 from torch import Tensor
 
 from labkit.errors import InputError
-from labkit.images import atomic_write
+from labkit.files import WEIGHTS, atomic_write
 from labkit.nn.columns import COLUMN_DECODERS
 from labkit.nn.generator import GMCNN
 from labkit.nn.generator_config import GeneratorConfig
 from labkit.nn.state import read_tensors
-from labkit.run_files import WEIGHTS
 
 PACKAGED = Path(__file__).parent.parent / "weights"
 _FORMAT = "labkit-generator-1"

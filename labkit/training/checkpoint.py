@@ -28,8 +28,7 @@ from typing import Any
 import torch
 
 from labkit.errors import InputError
-from labkit.images import atomic_write
-from labkit.run_files import CONFIG, FRESH_STATE, PREVIOUS_STATE, STATE, WEIGHTS
+from labkit.files import CONFIG, FRESH_STATE, PREVIOUS_STATE, STATE, WEIGHTS, atomic_write
 
 _FORMAT = "labkit-state-2"
 _TRAILER = b"\nlabkit sha256 "  # then 64 hexadecimal digits

@@ -26,7 +26,8 @@ from labkit.data import ImageSource, open_images
 from labkit.data.batches import BatchesByStep, load_batches
 from labkit.data.device_cache import PictureCache
 from labkit.errors import InputError, check_choice
-from labkit.images import atomic_write, from_uint8, write_image
+from labkit.files import atomic_write
+from labkit.images import from_uint8, write_image
 from labkit.losses.objective import Objective, Terms
 from labkit.machine import arithmetic
 from labkit.nn.generator import GMCNN

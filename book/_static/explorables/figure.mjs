@@ -1,4 +1,4 @@
-// What all explorables share: the look of the book's figures (labkit.plotting), controls, and words.
+// What all explorables share: the look of the book's figures (labkit.book.plotting), controls, and words.
 
 export const CARD = "#fbfaf7";
 export const INK = "#26323a";

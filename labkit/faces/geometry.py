@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labkit.data.faces_traits import Traits
+from labkit.faces.traits import Traits
 
 DEPTH = 0.8  # depth of the head's front over its half-height
 

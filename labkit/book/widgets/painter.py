@@ -35,7 +35,7 @@ LABELS = {
     "black": "black",
 }
 TOOLS = ("brush", "eraser", "rectangle")
-_HERE = Path(__file__).parent
+_PAGE = Path(__file__).parents[2] / "page"
 
 
 class Stroke(TypedDict):
@@ -72,8 +72,8 @@ class MaskPainter(anywidget.AnyWidget):
         painter  # shown by a notebook; after painting: painter.mask
     """
 
-    _esm = _HERE / "painter.mjs"
-    _css = _HERE / "painter.css"
+    _esm = _PAGE / "painter.mjs"
+    _css = _PAGE / "painter.css"
     _kind = traitlets.Unicode("painter").tag(sync=True)
     _image = traitlets.Bytes().tag(sync=True)
     _mask = traitlets.Unicode().tag(sync=True)
@@ -189,8 +189,8 @@ class CompareSlider(anywidget.AnyWidget):
         InputError: pictures of another type, or of two sizes.
     """
 
-    _esm = _HERE / "painter.mjs"
-    _css = _HERE / "painter.css"
+    _esm = _PAGE / "painter.mjs"
+    _css = _PAGE / "painter.css"
     _kind = traitlets.Unicode("compare").tag(sync=True)
     _before = traitlets.Bytes().tag(sync=True)
     _after = traitlets.Bytes().tag(sync=True)

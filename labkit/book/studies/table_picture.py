@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import torch
 
-from labkit.data.faces import RenderedFaces
 from labkit.data.photos import photo
+from labkit.faces.render import RenderedFaces
 from labkit.images import compose, mask_input, to_tensor, to_uint8
 from labkit.masks import irregular
 from labkit.nn.weights import load_generator

@@ -16,9 +16,9 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from labkit.book.studies.registry import STUDIES, Scale, Study
 from labkit.errors import InputError, check_choice
 from labkit.losses.id_mrf import IDMRFConfig
-from labkit.studies.registry import STUDIES, Scale, Study
 from labkit.training.config import TrainConfig
 
 # The arms whose seeds the plan counts; every other row is trained once.

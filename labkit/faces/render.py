@@ -1,8 +1,8 @@
 """Rendered colour faces: an endless, seeded set of our own, and the package's default images.
 
 Every face is computed from its seed alone, with no file and no network: traits are drawn
-(`faces_traits`), pixels are located on a turned head (`faces_geometry`), and the scene is painted
-from back to front (`faces_scene`, `faces_features`) with NumPy over a batch of faces at once. Edges
+(`traits`), pixels are located on a turned head (`geometry`), and the scene is painted
+from back to front (`scene`, `features`) with NumPy over a batch of faces at once. Edges
 are signed distances softened over one pixel and texture fades out before it aliases, so that one
 seed is the same face at every size. The last bit of a pixel may differ between processors.
 """
@@ -13,7 +13,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from labkit.data.faces_features import (
+from labkit.checks import check_indices, check_split, check_whole
+from labkit.errors import InputError
+from labkit.faces.features import (
     beard,
     brows,
     eye_frame,
@@ -23,8 +25,8 @@ from labkit.data.faces_features import (
     mouth_frame,
     nostrils,
 )
-from labkit.data.faces_geometry import Geometry, locate
-from labkit.data.faces_scene import (
+from labkit.faces.geometry import Geometry, locate
+from labkit.faces.scene import (
     background,
     body,
     ears,
@@ -34,9 +36,7 @@ from labkit.data.faces_scene import (
     hairline,
     skin,
 )
-from labkit.data.faces_traits import Traits, draw_traits
-from labkit.data.source import check_indices, check_split, check_whole
-from labkit.errors import InputError
+from labkit.faces.traits import Traits, draw_traits
 
 SIZES = (32, 256)  # smallest and largest picture
 SPLITS = {"train": 2**20, "val": 1000, "test": 1000}

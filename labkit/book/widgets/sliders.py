@@ -138,7 +138,7 @@ def _picture(draw: Callable[..., Figure], chosen: Mapping[str, Any]) -> widgets.
     if not isinstance(figure, Figure):
         raise InputError(
             f"the drawing function returned {type(figure).__name__}, not a figure",
-            "use a draw_ function of labkit.plotting, and return what it returns",
+            "use a draw_ function of labkit.book.plotting, and return what it returns",
         )
     raw, small = io.BytesIO(), io.BytesIO()
     figure.savefig(raw, format="png", dpi=FRAME_DPI, facecolor=figure.get_facecolor())

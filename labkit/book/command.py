@@ -139,17 +139,17 @@ def study(
     import shlex
     from functools import partial
 
-    from labkit.cli.train_settings import mask_settings
-    from labkit.images import write_image
-    from labkit.masks import MaskConfig
-    from labkit.studies.registry import Scale
-    from labkit.studies.registry import study as named
-    from labkit.studies.run import (
+    from labkit.book.studies.registry import Scale
+    from labkit.book.studies.registry import study as named
+    from labkit.book.studies.run import (
         Plan,
         contact_sheet,
         keep_generator,
         run_study,
     )
+    from labkit.cli.train_settings import mask_settings
+    from labkit.images import write_image
+    from labkit.masks import MaskConfig
     from labkit.training.trainer import ACCELERATORS
 
     check_choice("study", name, (*NAMES, TABLE))
@@ -186,8 +186,8 @@ def study(
     command = shlex.join(["labkit", *context.obj])
     say = partial(typer.echo, err=True)
     if chosen is None:
-        from labkit.studies.table import TablePlan, first_weights, run_table
-        from labkit.studies.table_picture import contact_sheet as fills_of
+        from labkit.book.studies.table import TablePlan, first_weights, run_table
+        from labkit.book.studies.table_picture import contact_sheet as fills_of
 
         if pairs is None:
             raise InputError("the table needs the pairs it is scored on", "give --pairs")
@@ -232,7 +232,7 @@ def study(
 def _write(path: Path, result: dict[str, object], command: str) -> None:
     import json
 
-    from labkit.images import atomic_write
+    from labkit.files import atomic_write
     from labkit.machine import machine
 
     whole = {**result, "environment": machine() | {"command": command}}

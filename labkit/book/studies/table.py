@@ -1,4 +1,4 @@
-"""The book's table: train the rows of `labkit.studies.table_rows`, score them on fixed pairs.
+"""The book's table: train the rows of `labkit.book.studies.table_rows`, score them on fixed pairs.
 
 Every run has a folder of its own, in which its scores are kept too; runs that are complete are not
 run again, and one that was interrupted goes on from its checkpoint. The pairs are looked at once a
@@ -16,19 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labkit.book.studies.over_seeds import Rows, differences, mean_of_seeds, psnr_of_seeds
+from labkit.book.studies.registry import Scale
+from labkit.book.studies.run import cost
+from labkit.book.studies.table_rows import ARMS, TITLES, TableRow, row_config, table_runs
 from labkit.errors import InputError
 from labkit.evaluation.lpips import LPIPS
 from labkit.evaluation.methods import Method, open_methods
 from labkit.evaluation.pairs import Pairs
 from labkit.evaluation.protocol import ProtocolConfig, evaluate
 from labkit.evaluation.statistics import AS_REPORTED, Score, summarise
-from labkit.images import atomic_write
+from labkit.files import CONFIG, WEIGHTS, atomic_write
 from labkit.nn.weights import load_generator, read_metadata, weights_hash
-from labkit.run_files import CONFIG, WEIGHTS
-from labkit.studies.over_seeds import Rows, differences, mean_of_seeds, psnr_of_seeds
-from labkit.studies.registry import Scale
-from labkit.studies.run import cost
-from labkit.studies.table_rows import ARMS, TITLES, TableRow, row_config, table_runs
 from labkit.training.checkpoint import read_metrics
 from labkit.training.config import TrainConfig
 from labkit.training.trainer import Hardware, train

@@ -1,21 +1,24 @@
-"""Checks that every kind of mask shares."""
+"""Checks of what a caller hands over: whole numbers, sizes, ranges, indices, names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
+
+import numpy as np
 
 from labkit.errors import InputError
 
 
-def check_whole(name: str, value: object, lowest: int) -> int:
+def check_whole(name: str, value: object, lowest: int, highest: int | None = None) -> int:
     """`value` as an int.
 
     Raises:
-        InputError: not a whole number, or below `lowest`.
+        InputError: not a whole number, below `lowest` or above `highest`.
     """
-    if not _is_whole(value) or value < lowest:
-        raise InputError(f"{name} {value!r} must be a whole number, at least {lowest}")
+    if not _is_whole(value) or value < lowest or (highest is not None and value > highest):
+        bounds = f"at least {lowest}" if highest is None else f"{lowest} to {highest}"
+        raise InputError(f"{name} {value!r} must be a whole number, {bounds}")
     return int(value)
 
 
@@ -65,6 +68,38 @@ def check_fraction_range(name: str, value: float | Sequence[float]) -> tuple[flo
     if len(pair) != 2 or not real or not 0 < pair[0] <= pair[1] <= 1:
         raise InputError(f"{name} {value!r} must be a number or (low, high) in (0, 1], low first")
     return float(pair[0]), float(pair[1])
+
+
+def check_indices(indices: Sequence[int] | np.ndarray, length: int) -> np.ndarray:
+    """The indices as int64 (B,).
+
+    Raises:
+        InputError: not one-dimensional, not whole numbers, or outside 0..length-1. Negative indices
+            are refused: a wrapped index would repeat a picture without a word.
+    """
+    array = np.asarray(indices)
+    if array.size == 0 and array.ndim == 1:
+        return np.zeros(0, dtype=np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise InputError(
+            f"indices must be a list of whole numbers, not {array.dtype} of shape {array.shape}"
+        )
+    if array.min() < 0 or array.max() >= length:
+        wrong = array[(array < 0) | (array >= length)][0]
+        raise InputError(f"index {wrong} is outside 0..{length - 1}")
+    return array.astype(np.int64)
+
+
+def check_split(split: str, known: Iterable[str]) -> str:
+    """`split` itself.
+
+    Raises:
+        InputError: not among the known ones.
+    """
+    known = tuple(known)
+    if split not in known:
+        raise InputError(f"unknown split {split!r}", f"choose one of {', '.join(known)}")
+    return split
 
 
 def _pair(value: object) -> tuple:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from labkit.data.faces_geometry import Geometry, blob, cover, dim, paint, ripple, smoothstep, stroke
-from labkit.data.faces_traits import Traits
+from labkit.faces.geometry import Geometry, blob, cover, dim, paint, ripple, smoothstep, stroke
+from labkit.faces.traits import Traits
 
 
 @dataclass(frozen=True)

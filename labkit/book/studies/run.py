@@ -21,15 +21,15 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from labkit.book.studies.probe import Measures, Probe
+from labkit.book.studies.registry import Scale, Study
 from labkit.errors import InputError
 from labkit.evaluation.statistics import student_interval
-from labkit.images import atomic_write, read_image, write_image
+from labkit.files import CONFIG, atomic_write
+from labkit.images import read_image, write_image
 from labkit.nn.generator import GMCNN, count_parameters
 from labkit.nn.generator_config import GeneratorConfig
 from labkit.nn.weights import load_generator, save_generator
-from labkit.run_files import CONFIG
-from labkit.studies.probe import Measures, Probe
-from labkit.studies.registry import Scale, Study
 from labkit.training.config import TrainConfig
 from labkit.training.trainer import Hardware, open_data, train
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from labkit.data.faces_geometry import (
+from labkit.faces.geometry import (
     DEPTH,
     Geometry,
     blob,
@@ -18,7 +18,7 @@ from labkit.data.faces_geometry import (
     ripple,
     smoothstep,
 )
-from labkit.data.faces_traits import Traits
+from labkit.faces.traits import Traits
 
 WRAP = (0.42, 0.26, 0.2)  # how far red, green and blue light reach past the terminator
 

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from labkit.book.checkerboard import checkerboard_scores
 from labkit.classical import CLASSICAL
 from labkit.data.source import ImageSource
 from labkit.errors import InputError
-from labkit.evaluation.checkerboard import checkerboard_scores
 from labkit.evaluation.metrics import psnr
 from labkit.images import compose, from_uint8, mask_input, to_uint8
 from labkit.masks import MaskConfig, sample_masks

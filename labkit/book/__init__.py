@@ -1,0 +1,1 @@
+"""What only the chapters and their studies need. Nothing else in labkit imports it."""
