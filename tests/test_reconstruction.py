@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -12,6 +14,7 @@ from labkit.losses.reconstruction import (
     ReconstructionLoss,
     area_normalised_l1,
     confidence_l1,
+    log_mse,
 )
 
 
@@ -45,6 +48,23 @@ def test_area_normalisation_makes_the_size_of_the_hole_irrelevant() -> None:
         mask[..., :columns] = 1
         values.append(area_normalised_l1(target + 0.3, target, mask, mask).item())
     assert values == pytest.approx([0.3 * 2.6] * 3)
+
+
+def test_log_mse_follows_psnr_picture_by_picture_and_forgives_known_pixels() -> None:
+    mask = half_mask().repeat(2, 1, 1, 1)
+    target = torch.zeros(2, 3, 4, 4)
+    error = torch.tensor([0.5, 0.1])[:, None, None, None]
+    prediction = torch.where(mask > 0, error, 0.9).expand(2, 3, 4, 4)
+    expected = (math.log(0.25 + 1e-3) + math.log(0.01 + 1e-3)) / 2
+    assert log_mse(prediction, target, mask).item() == pytest.approx(expected, rel=1e-5)
+    loss = ReconstructionLoss(ReconstructionConfig(form="psnr"))
+    assert loss(prediction, target, mask).item() == pytest.approx(expected, rel=1e-5)
+    # Halving every error lowers the loss by ln 4, where the squares are far above 0.001.
+    far = log_mse(target + 0.8, target, mask) - log_mse(target + 0.4, target, mask)
+    assert far.item() == pytest.approx(math.log(4), abs=0.01)
+    assert log_mse(target + 1, target, torch.zeros_like(mask)).item() == pytest.approx(
+        math.log(1e-3)
+    )
 
 
 @pytest.mark.parametrize("fill", [0.0, 1.0])

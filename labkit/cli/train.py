@@ -159,7 +159,11 @@ def train(
         ),
     ] = None,
     loss: Annotated[
-        str | None, option(help="release, paper or keras.", setting="objective.reconstruction.form")
+        str | None,
+        option(
+            help="release, paper, keras or psnr (squared error, by picture).",
+            setting="objective.reconstruction.form",
+        ),
     ] = None,
     known_weight: Annotated[
         float | None,
