@@ -1,15 +1,11 @@
-"""Archives that are damaged or were made in bad faith, and unpacking that is killed."""
+"""Archives that are damaged or were made in bad faith."""
 
 from __future__ import annotations
 
 import io
-import os
 import random
 import resource
-import signal
 import stat
-import subprocess
-import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -40,12 +36,12 @@ def tarred(path: Path, *members: tarfile.TarInfo) -> Path:
 def test_pictures_are_unpacked_and_nothing_else(tmp_path):
     files = {"a/1.PNG": b"one", "a/b/2.jpg": b"two", "readme.txt": b"no", "__MACOSX/a/1.png": b"no"}
     archive = zipped(tmp_path / "x.zip", files)
-    assert unpack.unpack(archive, tmp_path / "out", [".png", ".jpg"], progress=False) == 2
+    assert unpack.unpack(archive, tmp_path / "out", [".png", ".jpg"]) == 2
     found = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*")}
     assert found == {"a/1.PNG", "a/b/2.jpg"}
     assert (tmp_path / "out" / "a" / "b" / "2.jpg").read_bytes() == b"two"
     tar = tarred(tmp_path / "x.tar", tarfile.TarInfo("c/3.png"))
-    assert unpack.unpack(tar, tmp_path / "three", [".png"], progress=False) == 1
+    assert unpack.unpack(tar, tmp_path / "three", [".png"]) == 1
 
 
 def link(name: str, kind: bytes) -> tarfile.TarInfo:
@@ -86,7 +82,7 @@ BAD = {
 def test_bad_faith_is_refused(tmp_path, kind):
     archive = BAD[kind](tmp_path / "bad.zip")
     with pytest.raises(InputError, match="cannot be trusted"):
-        unpack.unpack(archive, tmp_path / "in" / "out", [".png"], progress=False)
+        unpack.unpack(archive, tmp_path / "in" / "out", [".png"])
     left = {p.name for p in tmp_path.rglob("*")}
     assert left <= {"bad.zip", "in"}
 
@@ -97,7 +93,7 @@ def test_bombs_are_refused(tmp_path, monkeypatch):
         tmp_path / "bomb.zip", {"a.png": bytes(5_000_000)}, compression=zipfile.ZIP_DEFLATED
     )
     with pytest.raises(InputError, match="would unpack to"):
-        unpack.unpack(archive, tmp_path / "out", [".png"], progress=False)
+        unpack.unpack(archive, tmp_path / "out", [".png"])
     assert not (tmp_path / "out").exists()
 
 
@@ -109,18 +105,18 @@ def test_a_member_that_lies_about_its_size_is_refused(tmp_path):
     assert data[at : at + 4] == size
     archive.write_bytes(data[:at] + (10).to_bytes(4, "little") + data[at + 4 :])
     with pytest.raises(InputError):
-        unpack.unpack(archive, tmp_path / "out", [".png"], progress=False)
+        unpack.unpack(archive, tmp_path / "out", [".png"])
     assert not (tmp_path / "out").exists()
 
 
-def test_damage_and_lack_of_room(tmp_path, monkeypatch):
+def test_damage_and_what_cannot_be_unpacked(tmp_path):
     archive = zipped(tmp_path / "x.zip", {"a.png": b"x" * 1000})
     broken = tmp_path / "broken.zip"
     data = bytearray(archive.read_bytes())
     data[60] ^= 255
     broken.write_bytes(bytes(data))
     with pytest.raises(InputError, match="damaged or encrypted"):
-        unpack.unpack(broken, tmp_path / "out", [".png"], progress=False)
+        unpack.unpack(broken, tmp_path / "out", [".png"])
     (tmp_path / "page.zip").write_text("<html>")
     with pytest.raises(InputError, match="neither a zip nor a tar"):
         unpack.unpack(tmp_path / "page.zip", tmp_path / "out", [".png"])
@@ -132,15 +128,11 @@ def test_damage_and_lack_of_room(tmp_path, monkeypatch):
     (tmp_path / "there" / "a.png").write_bytes(b"mine")
     with pytest.raises(InputError, match="exists already"):
         unpack.unpack(archive, tmp_path / "there", [".png"])
-    usage = unpack.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(unpack.shutil, "disk_usage", lambda _: usage._replace(free=10))
-    with pytest.raises(InputError, match="do not fit"):
-        unpack.unpack(archive, tmp_path / "out", [".png"])
     assert not (tmp_path / "out").exists()
 
 
 def opened(archive: Path, out: Path) -> int:
-    return unpack.unpack(archive, out, [".png"], progress=False)
+    return unpack.unpack(archive, out, [".png"])
 
 
 def test_an_empty_folder_is_filled_and_so_is_one_that_a_link_names(tmp_path):
@@ -227,50 +219,9 @@ def test_a_disk_that_fills_up_is_told_with_a_remedy(tmp_path):
     archive = zipped(tmp_path / "x.zip", {"a.png": bytes(400_000)})
     with (
         files_of_at_most(200_000),
-        pytest.raises(InputError, match=r"out: cannot be written \(.*\); check .* the free space"),
+        pytest.raises(
+            InputError, match=r"be unpacked into .*out \(.*\); check .* free space"
+        ),
     ):
         opened(archive, tmp_path / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["x.zip"]
-
-
-IN_THE_MIDDLE = """
-import sys
-from labkit.data import unpack
-write, done = unpack._write, []
-def stop_before_the_second(*arguments):
-    if done:
-        print("one is written", flush=True)
-        sys.stdin.readline()
-    done.append(write(*arguments))
-unpack._write = stop_before_the_second
-unpack.unpack(sys.argv[1], sys.argv[2], [".png"], progress=False)
-"""
-
-
-@pytest.fixture
-def other(tmp_path) -> Iterator[subprocess.Popen]:
-    """A process in the middle of unpacking x.zip into the folder out, until it is sent a line."""
-    archive = zipped(tmp_path / "x.zip", {"a.png": b"one", "b.png": b"two"})
-    command = [sys.executable, "-c", IN_THE_MIDDLE, str(archive), str(tmp_path / "out")]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as process:
-        assert process.stdout.readline() == "one is written\n"
-        yield process
-        process.kill()
-
-
-def test_what_a_killed_process_left_is_removed(other, tmp_path):
-    os.kill(other.pid, signal.SIGKILL)
-    other.wait()
-    assert {p.name for p in tmp_path.rglob("*.png")} == {"a.png"}
-    assert opened(tmp_path / "x.zip", tmp_path / "out") == 2
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "x.zip"]
-
-
-def test_what_another_process_is_unpacking_is_left_alone(other, tmp_path):
-    with pytest.raises(InputError, match=r"another process may be unpacking .*; wait until"):
-        opened(tmp_path / "x.zip", tmp_path / "out")
-    other.communicate("go on\n")
-    assert other.returncode == 0
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "x.zip"]

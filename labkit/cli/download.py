@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -39,8 +41,8 @@ def download(
 ) -> None:
     """Fetch public data after showing its terms, check it, and unpack it.
 
-    A download that stopped goes on where it was. Nothing is unpacked from an archive that points
-    outside its folder, holds links, or would grow beyond measure.
+    Nothing is unpacked from an archive that points outside its folder, holds links, or would grow
+    beyond measure. A download that broke off begins anew: on a poor line, use --file.
 
     Example: labkit download nvidia-masks --to data/masks
     """
@@ -49,13 +51,12 @@ def download(
         refuse_options(context, ("to", "yes"), "labkit download features")
         _download_features(file or ())
         return
+    from labkit.data.download import DATA
     from labkit.data.download import download as fetch_all
-    from labkit.data.download import public_data
-    from labkit.data.remote import missing_hash
 
-    data, to = public_data(name), to or Path("data") / name
+    data, to = DATA[name], to or Path("data") / name
     print(f"{data.title}\n{data.terms}\n{data.page}")
-    if unstated := missing_hash(list(data.parts.values())):
+    if unstated := [part.name for part in data.parts.values() if part.known_hash is None]:
         print(f"Its publisher states no hash of {', '.join(unstated)}: it cannot be compared.")
     if not yes:
         if not sys.stdin.isatty():
@@ -69,22 +70,23 @@ def download(
 
 
 def _download_features(files: Sequence[Path]) -> None:
-    """Put the weights where torch.hub looks for them, and load them once."""
+    """Put the user's own files where torch.hub looks for them, and load each network once, which
+    fetches what is not there."""
     import torch
     from torchvision import models
 
-    from labkit.data.download import bring
-    from labkit.data.remote import Remote
+    from labkit.data.download import own_files
+    from labkit.files import atomic_write
     from labkit.nn.features import Features, default_layers
 
-    remotes = []
-    for network in FEATURES:
-        url = models.get_model_weights(network).DEFAULT.url
-        name = url.rpartition("/")[2]
-        # The publisher's name of a file ends in the first digits of its hash.
-        digits = name.removesuffix(".pth").rpartition("-")[2]
-        remotes.append(Remote(name, (url,), f"sha256:{digits}"))
-    bring(remotes, Path(torch.hub.get_dir()) / "checkpoints", "the feature networks", files=files)
+    urls = [models.get_model_weights(network).DEFAULT.url for network in FEATURES]
+    names = [url.rpartition("/")[2] for url in urls]
+    # The publisher's name of a file ends in the first digits of its hash.
+    known = {name: f"sha256:{name.removesuffix('.pth').rpartition('-')[2]}" for name in names}
+    for name, own in own_files(files, known, "the feature networks").items():
+        with own.open("rb") as source:
+            place = Path(torch.hub.get_dir()) / "checkpoints" / name
+            atomic_write(place, partial(shutil.copyfileobj, source))
     for network in FEATURES:
         Features(network, default_layers(network))
         print(f"{network}: its weights are here")

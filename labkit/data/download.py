@@ -2,27 +2,45 @@
 out.
 
 None of them is ours to hand on. `labkit download` fetches them from where their publishers offer
-them, after showing the terms.
+them, after showing the terms. pooch transfers and compares hashes; a transfer that broke off begins
+anew.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
+import pooch
+import requests
+
 from labkit.archive import DamagedArchive
-from labkit.data.remote import Remote, check, fetch
 from labkit.data.unpack import unpack, vacant
-from labkit.errors import InputError, check_choice
-from labkit.files import atomic_write
+from labkit.errors import InputError
 
 PICTURES = (".jpg", ".jpeg", ".png")
-_WITHOUT = "name the right file, or leave --file out to have it fetched"
+RETRIES = 3  # pooch waits 1, 2, 3 seconds before them
+TIMEOUT = (10, 60)  # seconds to connect, and between two pieces
+_PIECE = 1 << 16  # bytes
 _DRIVE = "https://drive.usercontent.google.com/download?export=download&confirm=t&id="
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file and where it can be had.
+
+    Attributes:
+        name: of the file here.
+        url: its address.
+        known_hash: "sha256:…" or "md5:…" as its publisher states; None where nobody does.
+    """
+
+    name: str
+    url: str
+    known_hash: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +72,7 @@ DATA: dict[str, PublicData] = {
         parts={
             "images": Remote(
                 "data256x256.zip",
-                (f"{_DRIVE}1O89DVCoWsMhrIF3G8-wMOJ0h7LukmMdP",),
+                f"{_DRIVE}1O89DVCoWsMhrIF3G8-wMOJ0h7LukmMdP",
                 "md5:a3042632250934feed5a59180b289826",
             )
         },
@@ -67,11 +85,11 @@ DATA: dict[str, PublicData] = {
         parts={
             "train": Remote(
                 "irregular_mask.zip",
-                ("https://www.dropbox.com/s/qp8cxqttta4zi70/irregular_mask.zip?dl=1",),
+                "https://www.dropbox.com/s/qp8cxqttta4zi70/irregular_mask.zip?dl=1",
             ),
             "test": Remote(
                 "test_mask.zip",
-                ("https://www.dropbox.com/s/01dfayns9s0kevy/test_mask.zip?dl=1",),
+                "https://www.dropbox.com/s/01dfayns9s0kevy/test_mask.zip?dl=1",
             ),
         },
         use="labkit train --masks {to}/test",
@@ -79,102 +97,98 @@ DATA: dict[str, PublicData] = {
 }
 
 
-def public_data(name: str) -> PublicData:
-    """The data set called `name`.
-
-    Raises:
-        InputError: there is none; the message lists those there are.
-    """
-    check_choice("data set", name, DATA)
-    return DATA[name]
-
-
 def download(
     data: PublicData,
     to: str | os.PathLike[str],
     *,
     files: Sequence[str | os.PathLike[str]] = (),
-    progress: bool | None = None,
 ) -> dict[str, int]:
     """Fetch a data set and unpack it; parts that are there already are left as they are.
 
-    An archive that was fetched and turns out to be damaged is deleted.
-
     Args:
         to: folder; each part becomes a folder in it.
-        files: archives that the user has already, by their published names; they are not fetched,
-            and stay where they are.
+        files: archives that the user has already; they are not fetched, and stay where they are.
 
     Returns:
         part → how many files, of the parts that were unpacked now.
 
     Raises:
-        InputError: a file that is none of the data set's, is not there or is not the published one,
-            or what `fetch` and `unpack` raise.
+        InputError: what `own_files`, `fetch` and `unpack` raise. An archive that was fetched and
+            turns out to be damaged is deleted.
     """
-    to, own = Path(to), _own(files, list(data.parts.values()), data.title)
+    remotes = {remote.name: remote.known_hash for remote in data.parts.values()}
+    to, own = Path(to), own_files(files, remotes, data.title)
     done = {}
     for part, remote in data.parts.items():
         if not vacant(to / part):
             continue
-        if remote.name in own:
-            check(own[remote.name], remote, _WITHOUT)
-            done[part] = unpack(own[remote.name], to / part, PICTURES, progress=progress)
-            continue
-        archive = fetch(remote, to, progress=progress)
+        archive = own.get(remote.name) or fetch(remote, to)
         try:
-            done[part] = unpack(archive, to / part, PICTURES, progress=progress)
+            done[part] = unpack(archive, to / part, PICTURES)
         except DamagedArchive as error:
+            if remote.name in own:
+                raise
             archive.unlink()
             raise InputError(
                 error.problem, "it was deleted; try again, which fetches it anew"
             ) from None
-        archive.unlink()  # its contents lie beside it
+        if remote.name not in own:
+            archive.unlink()  # its contents lie beside it
     return done
 
 
-def bring(
-    remotes: Sequence[Remote],
-    to: str | os.PathLike[str],
-    title: str,
-    *,
-    files: Sequence[str | os.PathLike[str]] = (),
-    progress: bool | None = None,
-) -> None:
-    """Put files that are used as they are into a folder, unless they are there already.
+def fetch(remote: Remote, folder: str | os.PathLike[str]) -> Path:
+    """The file in `folder`, downloaded unless it is there already with the right hash.
+
+    Raises:
+        InputError: no file at the address, a line that broke each time, another hash than
+            published, or a folder that cannot be written to. Nothing of the file is kept.
+    """
+    pooch.get_logger().setLevel("ERROR")
+    shelf = pooch.create(
+        path=folder,
+        base_url="",
+        registry={remote.name: remote.known_hash},
+        urls={remote.name: remote.url},
+        retry_if_failed=RETRIES,
+    )
+    get = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=_PIECE, timeout=TIMEOUT)
+    try:
+        return Path(shelf.fetch(remote.name, downloader=get))
+    except (requests.RequestException, ValueError) as error:
+        raise InputError(
+            f"{remote.name}: could not be fetched from {remote.url} ({error})",
+            "try again, or download it by hand and name it by --file",
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written to ({error.strerror or error})",
+            "make room and try again, or name another folder",
+        ) from None
+
+
+def own_files(
+    files: Sequence[str | os.PathLike[str]], known: Mapping[str, str | None], title: str
+) -> dict[str, Path]:
+    """Files that the user has already, by their published names.
 
     Args:
-        title: what they are, for a message.
-        files: those that the user has already, by their published names; they are copied.
+        known: name → hash, in full or its first digits, as of `Remote`.
+        title: what the files are, for a message.
 
     Raises:
-        InputError: a file that is none of these, is not there or is not the published one, or what
-            `fetch` raises.
+        InputError: a file that is none of these, is not there, or is not the published one.
     """
-    own = _own(files, remotes, title)
-    for remote in remotes:
-        if remote.name not in own:
-            fetch(remote, to, progress=progress)
-            continue
-        check(own[remote.name], remote, _WITHOUT)
-        with own[remote.name].open("rb") as source:
-            atomic_write(Path(to) / remote.name, partial(shutil.copyfileobj, source))
-
-
-def _own(
-    files: Sequence[str | os.PathLike[str]], remotes: Sequence[Remote], title: str
-) -> dict[str, Path]:
-    """Name → file that the user has already.
-
-    Raises:
-        InputError: one that is none of `remotes`, or is not there.
-    """
-    own, names = {Path(file).name: Path(file) for file in files}, [r.name for r in remotes]
-    if unknown := [name for name in own if name not in names]:
-        raise InputError(
-            f"{own[unknown[0]]}: is none of the files of {title}", f"one of {', '.join(names)}"
-        )
-    for file in own.values():
+    remedy = "name the right file, or leave --file out to have it fetched"
+    own = {Path(file).name: Path(file) for file in files}
+    for name, file in own.items():
+        if name not in known:
+            raise InputError(
+                f"{file}: is none of the files of {title}", f"one of {', '.join(known)}"
+            )
         if not file.is_file():
-            raise InputError(f"{file}: no such file", _WITHOUT)
+            raise InputError(f"{file}: no such file", remedy)
+        algorithm, _, digits = (known[name] or "").partition(":")
+        if digits and not pooch.file_hash(file, algorithm).startswith(digits):
+            raise InputError(f"{file}: is not the published file, its hash differs", remedy)
     return own
