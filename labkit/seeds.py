@@ -1,7 +1,7 @@
 """One seed, many independent streams of random numbers.
 
-A stream is named by whole numbers, (seed, what for, step, …); two names never share numbers, and a
-name gives the same numbers whatever was drawn before.
+A stream is named by whole numbers of any size, (seed, what for, step, …), none negative. Two names
+never share numbers, and a name gives the same numbers whatever was drawn before.
 """
 
 from __future__ import annotations
@@ -11,13 +11,41 @@ import torch
 
 # What a stream is for: the second word of its name.
 SHUFFLE, AUGMENT, MASK, CRITICS, INTERPOLATION = range(5)
+# How many words the names of each have that the package uses.
+_LENGTHS = {SHUFFLE: 3, AUGMENT: 4, MASK: 4, CRITICS: 2, INTERPOLATION: 4}
+_BITS = 32  # SeedSequence cuts larger words into pieces of so many bits
 
 
 def torch_generator(*words: int) -> torch.Generator:
-    """A generator on the CPU, so that a name means the same numbers on every device."""
-    word = np.random.SeedSequence(words).generate_state(1, np.uint64)[0]
+    """A generator on the CPU, so that a name means the same numbers on every device.
+
+    >>> torch.randint(1000, (3,), generator=torch_generator(7, MASK, 0, 2)).tolist()
+    [228, 172, 586]
+    """
+    word = _sequence(words).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(word >> np.uint64(1)))  # 63 bits: never negative
 
 
 def numpy_generator(*words: int) -> np.random.Generator:
-    return np.random.default_rng(words)
+    """A generator for NumPy.
+
+    >>> numpy_generator(7, SHUFFLE, 0).permutation(5).tolist()
+    [2, 0, 4, 1, 3]
+    """
+    return np.random.default_rng(_sequence(words))
+
+
+def _sequence(words: tuple[int, ...]) -> np.random.SeedSequence:
+    """SeedSequence pads a name with zeros to four words: (0, 3) and (0, 3, 0, 0) are one to it.
+
+    So the names in use, whose length follows from what they are for, are handed over as they are,
+    and all others with the lengths in them, and a fifth word, which no name in use has.
+    """
+    small = all(word >> _BITS == 0 for word in words)
+    if small and len(words) > 1 and _LENGTHS.get(words[1]) == len(words):
+        return np.random.SeedSequence(words)
+    pieces = [len(words)]
+    for word in words:
+        count = -(-word.bit_length() // _BITS)
+        pieces += [count, *np.frombuffer(word.to_bytes(4 * count, "little"), "<u4").tolist()]
+    return np.random.SeedSequence(pieces, spawn_key=(0,))

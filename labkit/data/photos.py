@@ -92,7 +92,7 @@ class Photos:
     Args:
         size: side of the square pictures in pixels, 8 to 1024.
         split: "train" (coffee, hubble, retina, rocket) or "test" (astronaut, chelsea).
-        seed: another seed draws other crops; 0 to 2^40 - 1.
+        seed: another seed draws other crops; 0 to 2^32 - 1.
         scale: smallest and largest side of a crop over the photograph's shorter side.
 
     Raises:
@@ -111,7 +111,7 @@ class Photos:
             raise InputError(f"scale {scale!r} is not possible", remedy)
         self.size = check_whole("size", size, 8, 1024)
         self.split = check_split(split, LENGTHS)
-        self.seed = check_whole("seed", seed, 0, 2**40 - 1)
+        self.seed = check_whole("seed", seed, 0, 2**32 - 1)
         self.scale = (float(scale[0]), float(scale[1]))
         self.photographs = tuple(item for item in PHOTOS if item.split == split)
 
