@@ -31,8 +31,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-
 from labkit.cli.train_settings import mask_settings
+
 from labkit.data.batches import Augmentation
 from labkit.errors import InputError
 from labkit.files import atomic_write
@@ -41,10 +41,9 @@ from labkit.losses.reconstruction import ReconstructionConfig
 from labkit.machine import auto_precision, fast_bf16, machine
 from labkit.masks import MaskConfig
 from labkit.nn.generator import GMCNN
-from labkit.nn.generator_config import GeneratorConfig
 from labkit.nn.weights import load_generator, read_metadata
+from labkit.settings import DataConfig, GeneratorConfig, TrainConfig
 from labkit.training.checkpoint import RunFolder, read_metrics
-from labkit.training.config import DataConfig, TrainConfig
 from labkit.training.trainer import Hardware, open_data, train
 from labkit.training.validation import Validation
 

@@ -44,7 +44,7 @@ from labkit.losses.objective import OBJECTIVES, Objective, ObjectiveConfig
 from labkit.masks import irregular
 from labkit.nn.critics import CriticConfig
 from labkit.nn.generator import GMCNN, GeneratorConfig
-from labkit.training.config import AdversarialStage, DataConfig, TrainConfig
+from labkit.settings import AdversarialStage, DataConfig, TrainConfig
 from labkit.training.stages import Step, build
 
 Run = Callable[[Tensor, Tensor], object]

@@ -36,11 +36,11 @@ from labkit.masks import MaskConfig
 from labkit.nn.critics import CriticConfig
 from labkit.nn.generator import GMCNN, GeneratorConfig
 from labkit.nn.weights import load_generator, save_generator
+from labkit.settings import AdversarialStage, DataConfig, TrainConfig
+from labkit.settings.presets import PRESETS, preset
 from labkit.training import trainer as trainer_module
 from labkit.training.checkpoint import RunFolder, read_metrics
-from labkit.training.config import AdversarialStage, DataConfig, TrainConfig
 from labkit.training.ema import ExponentialAverage
-from labkit.training.presets import PRESETS, preset
 from labkit.training.stages import Step, build
 from labkit.training.trainer import initial_generator, train
 

@@ -14,8 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from labkit.errors import InputError
 from labkit.nn.attention import DoubleAttention, ReportA2, ReportSE, SqueezeExcitation
 from labkit.nn.generator import GMCNN, count_parameters
-from labkit.nn.generator_config import GeneratorConfig
 from labkit.nn.weights import load_generator, save_generator
+from labkit.settings import GeneratorConfig
 
 SIZES = st.tuples(st.integers(1, 6), st.integers(1, 6))
 

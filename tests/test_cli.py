@@ -444,7 +444,7 @@ def test_masks_says_what_is_wrong(tmp_path: Path, capsys) -> None:
 
 
 def test_help_shows_the_configurations_defaults() -> None:
-    from labkit.training.config import TrainConfig
+    from labkit.settings import TrainConfig
 
     values = TrainConfig().to_dict()
     for setting, shown in train_settings.DEFAULTS.items():
@@ -455,7 +455,7 @@ def test_help_shows_the_configurations_defaults() -> None:
 
 
 def test_options_become_settings() -> None:
-    from labkit.training.config import TrainConfig
+    from labkit.settings import TrainConfig
 
     given = {"steps": 7, "generator.width": 4, "data.images": ["a", "b"], "seed": None}
     config = train_settings.configure(

@@ -17,8 +17,8 @@ from labkit.export import export_onnx  # noqa: E402
 from labkit.faces import RenderedFaces  # noqa: E402
 from labkit.inpainting import inpaint  # noqa: E402
 from labkit.nn.generator import GMCNN  # noqa: E402
-from labkit.nn.generator_config import GeneratorConfig  # noqa: E402
 from labkit.nn.weights import PACKAGED, load_generator, save_generator, weights_hash  # noqa: E402
+from labkit.settings import GeneratorConfig  # noqa: E402
 
 
 @pytest.fixture(scope="module")

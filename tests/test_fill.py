@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from labkit.evaluation.metrics import psnr
 from labkit.images import read_image
 from labkit.nn.generator import GMCNN
-from labkit.nn.generator_config import GeneratorConfig
 from labkit.nn.weights import save_generator
+from labkit.settings import GeneratorConfig
 
 FILL = Path(__file__).resolve().parent.parent / "book" / "_static" / "fill"
 in_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")

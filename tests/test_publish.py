@@ -14,7 +14,7 @@ import pytest
 
 from labkit.book.studies.table_picture import shown_pictures
 from labkit.images import write_image
-from labkit.training.config import AdversarialStage, DataConfig, TrainConfig
+from labkit.settings import AdversarialStage, DataConfig, TrainConfig
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ import speedrun
 
 from labkit.faces import RenderedFaces
 from labkit.nn.weights import read_metadata
+from labkit.settings import TrainConfig
 from labkit.training.checkpoint import RunFolder, read_metrics
-from labkit.training.config import TrainConfig
 from labkit.training.validation import Validation
 
 TINY = ["--data", "faces", "--size", "32", "--width", "4", "--pictures", "4", "--threads", "2"]

@@ -22,8 +22,8 @@ from labkit.faces import RenderedFaces
 from labkit.images import from_uint8, read_image
 from labkit.masks import MaskConfig
 from labkit.nn.generator import GMCNN
-from labkit.nn.generator_config import GeneratorConfig
 from labkit.nn.weights import load_generator
+from labkit.settings import GeneratorConfig
 from labkit.training.trainer import Hardware, train
 
 SQUARES = MaskConfig(kind="rectangle", side=32, margin=2)

@@ -29,9 +29,9 @@ from labkit.faces import RenderedFaces
 from labkit.masks import MaskConfig
 from labkit.nn.generator import GMCNN, GeneratorConfig
 from labkit.nn.weights import read_metadata, save_generator
+from labkit.settings import DataConfig, TrainConfig
 from labkit.training import trainer as trainer_module
 from labkit.training.checkpoint import RunFolder, read_metrics
-from labkit.training.config import DataConfig, TrainConfig
 from labkit.training.trainer import Hardware, train
 from labkit.training.validation import Validation
 

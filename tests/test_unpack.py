@@ -219,9 +219,7 @@ def test_a_disk_that_fills_up_is_told_with_a_remedy(tmp_path):
     archive = zipped(tmp_path / "x.zip", {"a.png": bytes(400_000)})
     with (
         files_of_at_most(200_000),
-        pytest.raises(
-            InputError, match=r"be unpacked into .*out \(.*\); check .* free space"
-        ),
+        pytest.raises(InputError, match=r"be unpacked into .*out \(.*\); check .* free space"),
     ):
         opened(archive, tmp_path / "out")
     assert [p.name for p in tmp_path.iterdir()] == ["x.zip"]

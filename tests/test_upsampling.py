@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from labkit.errors import InputError
 from labkit.nn.bottleneck import ChannelwiseDense, bottleneck
 from labkit.nn.generator import GMCNN, count_parameters
-from labkit.nn.generator_config import GeneratorConfig
 from labkit.nn.layers import SubpixelUpsample, TransposedUpsample, upsampling
+from labkit.settings import GeneratorConfig
 
 KINDS = ("nearest", "bilinear", "transposed-4", "transposed-3", "subpixel")
 

@@ -23,7 +23,7 @@ import torch
 from publish_run import without_folders
 
 from labkit.nn.weights import PACKAGED, load_generator, read_metadata, save_generator
-from labkit.training.config import TrainConfig
+from labkit.settings import TrainConfig
 from labkit.training.trainer import open_data
 from labkit.training.validation import Validation
 

@@ -37,7 +37,7 @@ from labkit.losses.reconstruction import ReconstructionConfig
 from labkit.masks import MaskConfig, rectangle
 from labkit.nn.generator import GMCNN, GeneratorConfig, receptive_field
 from labkit.nn.weights import load_generator
-from labkit.training.config import DataConfig, TrainConfig
+from labkit.settings import DataConfig, TrainConfig
 from labkit.training.trainer import Hardware, train
 
 ROOT = Path(__file__).resolve().parent.parent

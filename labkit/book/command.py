@@ -147,9 +147,9 @@ def study(
         keep_generator,
         run_study,
     )
-    from labkit.cli.train_settings import mask_settings
     from labkit.images import write_image
     from labkit.masks import MaskConfig
+    from labkit.settings.configure import mask_settings
     from labkit.training.trainer import ACCELERATORS
 
     check_choice("study", name, (*NAMES, TABLE))

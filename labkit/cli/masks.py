@@ -10,14 +10,14 @@ import typer
 from PIL import Image
 
 from labkit.errors import InputError
+from labkit.settings.configure import DRAWN
 
-KINDS = ("rectangle", "free-form", "irregular", "mixed")
 SHEET_COLUMNS, SHEET_ROWS, SHEET_SIDE = 8, 4, 96
 
 
 def masks(
     out: Annotated[Path, typer.Option(help="Folder to write to.", show_default=False)],
-    kind: Annotated[str, typer.Option(help=f"One of {', '.join(KINDS)}.")] = "irregular",
+    kind: Annotated[str, typer.Option(help=f"One of {', '.join(DRAWN)}.")] = "irregular",
     count: Annotated[int, typer.Option(help="How many masks.")] = 16,
     size: Annotated[int, typer.Option(help="Side in pixels.")] = 256,
     bin: Annotated[
@@ -44,8 +44,8 @@ def masks(
 
     Example: labkit masks --kind irregular --bin 3 --count 100 --out masks
     """
-    if kind not in KINDS:
-        raise InputError(f"unknown kind of mask {kind!r}", f"choose from {', '.join(KINDS)}")
+    if kind not in DRAWN:
+        raise InputError(f"unknown kind of mask {kind!r}", f"choose from {', '.join(DRAWN)}")
     if kind != "irregular" and not (bin is None and border is None):
         raise InputError(f"--bin and --border mean nothing to {kind} masks", "use --kind irregular")
     if count < 1:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -20,61 +19,39 @@ from torch.utils.data import DataLoader, Dataset
 
 from labkit.data.source import ImageSource
 from labkit.errors import InputError
-from labkit.masks import MaskConfig, sample_masks
+from labkit.masks import sample_masks
 from labkit.seeds import AUGMENT, MASK, SHUFFLE, numpy_generator, torch_generator
+from labkit.settings import Augmentation, MaskConfig
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """How a training picture is varied.
+def draw_crop(
+    augmentation: Augmentation, source: int, rng: np.random.Generator
+) -> tuple[int, int, int, bool]:
+    """The crop's side, top and left in a picture of side `source`, negative where it begins
+    outside; whether to mirror it."""
+    side = round(source * rng.uniform(augmentation.smallest_crop, augmentation.largest_crop))
+    spare = source - side
+    top, left = rng.integers(min(0, spare), max(0, spare) + 1, size=2)
+    return side, int(top), int(left), bool(augmentation.flip and rng.random() < 0.5)
 
-    Attributes:
-        flip: mirror half of the pictures left to right.
-        smallest_crop, largest_crop: a square crop whose side is drawn from [smallest_crop,
-            largest_crop] of the picture's, at a random place, then resized. A crop larger than the
-            picture holds all of it, and its mirror image around it: things are seen from further
-            away. Where both are 1, the whole picture is kept.
-    """
 
-    flip: bool = True
-    smallest_crop: float = 1.0
-    largest_crop: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0.1 <= self.smallest_crop <= 1.0:
-            raise InputError(f"smallest crop {self.smallest_crop} must lie in [0.1, 1]")
-        # One reflection reaches no further than the picture's own side.
-        if not 1.0 <= self.largest_crop <= 1.9:
-            raise InputError(f"largest crop {self.largest_crop} must lie in [1, 1.9]")
-
-    @property
-    def keeps_scale(self) -> bool:
-        """Whether every picture is used whole, and nothing around it."""
-        return self.smallest_crop == self.largest_crop == 1.0
-
-    def draw(self, source: int, rng: np.random.Generator) -> tuple[int, int, int, bool]:
-        """The crop's side, top and left in a picture of side `source`, negative where it begins
-        outside; whether to mirror it."""
-        side = round(source * rng.uniform(self.smallest_crop, self.largest_crop))
-        spare = source - side
-        top, left = rng.integers(min(0, spare), max(0, spare) + 1, size=2)
-        return side, int(top), int(left), bool(self.flip and rng.random() < 0.5)
-
-    def __call__(self, image: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-        """uint8 (S, S, 3) → uint8 (size, size, 3)."""
-        source = image.shape[0]
-        side, top, left, mirrored = self.draw(source, rng)
-        if side > source:  # (side, side, 3)
-            after = side - source
-            edges = (-top, after + top, -left, after + left)
-            image = cv2.copyMakeBorder(image, *edges, cv2.BORDER_REFLECT_101)
-        else:
-            image = image[top : top + side, left : left + side]
-        if side != size:
-            # Area averaging where pixels are dropped, so that thin structures do not alias.
-            how = cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
-            image = cv2.resize(image, (size, size), interpolation=how)
-        return image[:, ::-1] if mirrored else image
+def vary(
+    image: np.ndarray, augmentation: Augmentation, size: int, rng: np.random.Generator
+) -> np.ndarray:
+    """A crop of a picture, resized, perhaps mirrored: uint8 (S, S, 3) → uint8 (size, size, 3)."""
+    source = image.shape[0]
+    side, top, left, mirrored = draw_crop(augmentation, source, rng)
+    if side > source:  # (side, side, 3)
+        after = side - source
+        edges = (-top, after + top, -left, after + left)
+        image = cv2.copyMakeBorder(image, *edges, cv2.BORDER_REFLECT_101)
+    else:
+        image = image[top : top + side, left : left + side]
+    if side != size:
+        # Area averaging where pixels are dropped, so that thin structures do not alias.
+        how = cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
+        image = cv2.resize(image, (size, size), interpolation=how)
+    return image[:, ::-1] if mirrored else image
 
 
 class BatchesByStep(Dataset):
@@ -88,11 +65,10 @@ class BatchesByStep(Dataset):
         seed: everything random follows from it and the step.
         augmentation: None for pictures as they are.
         rank, world: this process's number and how many there are; `batch` must divide by `world`.
-        holes: how many masks each picture gets; the first does not depend on how many follow.
         deferred: leave the pictures where they are and say which to take: pictures of a
             `PictureCache`, which must be used whole.
 
-    Items: (uint8 (batch/world, size, size, 3), uint8 (batch/world, holes, size, size) with 1 =
+    Items: (uint8 (batch/world, size, size, 3), uint8 (batch/world, 1, size, size) with 1 =
     missing). Deferred, the first is int64 (batch/world, 2): a picture's number, and 1 where it is
     mirrored.
     """
@@ -108,7 +84,6 @@ class BatchesByStep(Dataset):
         augmentation: Augmentation | None = None,
         rank: int = 0,
         world: int = 1,
-        holes: int = 1,
         deferred: bool = False,
     ) -> None:
         if batch < 1 or batch % world:
@@ -121,27 +96,23 @@ class BatchesByStep(Dataset):
         self.batch, self.seed = batch, seed
         self.augmentation = augmentation or Augmentation(flip=False)
         self.slots = range(rank, batch, world)
-        self.holes, self.deferred = holes, deferred
+        self.deferred = deferred
         self._permutation: tuple[int, np.ndarray] | None = None
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         numbers = [self._index(step, slot) for slot in self.slots]
         draws = [numpy_generator(self.seed, AUGMENT, step, slot) for slot in self.slots]
-        holes = torch.stack([self._holes(step, slot) for slot in self.slots]).to(torch.uint8)
+        rngs = [torch_generator(self.seed, MASK, step, slot) for slot in self.slots]
+        drawn = [sample_masks(self.masks, 1, self.size, rng) for rng in rngs]
+        holes = torch.cat(drawn).to(torch.uint8)  # (B, 1, S, S)
         if self.deferred:
-            mirrored = [self.augmentation.draw(self.size, rng)[3] for rng in draws]
+            mirrored = [draw_crop(self.augmentation, self.size, rng)[3] for rng in draws]
             return torch.tensor([numbers, mirrored]).T.contiguous(), holes
         varied = [
-            self.augmentation(image, self.size, rng)
+            vary(image, self.augmentation, self.size, rng)
             for image, rng in zip(self.source.batch(numbers), draws, strict=True)
         ]
         return torch.from_numpy(np.stack(varied)), holes
-
-    def _holes(self, step: int, slot: int) -> Tensor:
-        """(holes, S, S)."""
-        generator = torch_generator(self.seed, MASK, step, slot)
-        drawn = [sample_masks(self.masks, 1, self.size, generator) for _ in range(self.holes)]
-        return torch.cat(drawn)[:, 0]
 
     def _index(self, step: int, slot: int) -> int:
         """Which picture: every picture once an epoch, each epoch in an order of its own."""

@@ -22,10 +22,8 @@ Deviations:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
@@ -33,41 +31,7 @@ from torch import Tensor
 
 from labkit.errors import InputError, check_choice
 from labkit.nn.critics import Critics
-
-AdversarialKind = Literal["wgan-gp", "hinge"]
-PenaltyMask = Literal["mask", "confidence", "none"]
-
-
-@dataclass(frozen=True)
-class AdversarialConfig:
-    """Which adversarial loss.
-
-    Attributes:
-        kind: "hinge", with critics under spectral normalisation, is the PyTorch release's;
-            "wgan-gp" is the paper's, the TensorFlow release's and the Keras ports'.
-        penalty: λ_gp, of "wgan-gp" only.
-        penalty_mask: what the gradient is multiplied by before its length is taken: "mask", so that
-            only missing pixels count; "confidence", the confidence weights; "none".
-    """
-
-    kind: AdversarialKind = "hinge"
-    penalty: float = 10.0
-    penalty_mask: PenaltyMask = "mask"
-
-    def __post_init__(self) -> None:
-        _check_kind(self.kind)
-        if not (self.penalty >= 0 and math.isfinite(self.penalty)):
-            raise InputError(f"gradient penalty weight {self.penalty} must be a number, 0 or more")
-        check_choice("penalty mask", self.penalty_mask, get_args(PenaltyMask))
-
-    def to_dict(self) -> dict[str, object]:
-        """As plain values, for JSON."""
-        return asdict(self)
-
-    @property
-    def penalised(self) -> bool:
-        """True where the critic's loss has a gradient penalty, and needs a t for each sample."""
-        return self.kind == "wgan-gp" and self.penalty > 0
+from labkit.settings.objective import AdversarialConfig, AdversarialKind
 
 
 def critic_loss(kind: AdversarialKind, real: Tensor, fake: Tensor) -> Tensor:

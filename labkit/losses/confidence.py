@@ -20,61 +20,17 @@ Deviations:
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Literal, get_args
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from labkit.errors import InputError, check_choice
+from labkit.errors import InputError
 from labkit.images import check_mask
 from labkit.nn.layers import pad
-
-Kernel = Literal["gaussian", "laplacian", "laplacian-radial", "released"]
-Border = Literal["reflect", "zeros"]
+from labkit.settings.objective import ConfidenceConfig
 
 # "Sigma" of the released kernel: half the range, in standard deviations, that its taps integrate.
 RELEASED_SIGMA = 1.0 / 40.0
-
-
-@dataclass(frozen=True)
-class ConfidenceConfig:
-    """How confidence spreads.
-
-    Attributes:
-        kernel: "gaussian"; "laplacian", the outer product of two 1-D Laplace densities, as the
-            report tried; "laplacian-radial", exp(−r / scale), the same decay in every direction;
-            "released".
-        size: taps along each side, in pixels.
-        scale: standard deviation of the Gaussian, or scale b of the Laplace density, in pixels. The
-            released kernel ignores it.
-        iterations: how many times confidence is blurred inward.
-        padding: the border of the image: "reflect" (PyTorch release) or "zeros" (TensorFlow,
-            Keras).
-    """
-
-    kernel: Kernel = "gaussian"
-    size: int = 65
-    scale: float = 40.0
-    iterations: int = 7
-    padding: Border = "reflect"
-
-    def __post_init__(self) -> None:
-        check_choice("confidence kernel", self.kernel, get_args(Kernel))
-        check_choice("confidence padding", self.padding, get_args(Border))
-        if self.size < 1:
-            raise InputError(f"confidence kernel size {self.size} must be at least 1")
-        if not (self.scale > 0 and math.isfinite(self.scale)):
-            raise InputError(f"confidence scale {self.scale} must be a positive number of pixels")
-        if self.iterations < 1:
-            raise InputError(f"confidence iterations {self.iterations} must be at least 1")
-
-    @property
-    def separable(self) -> bool:
-        """True where the 2-D kernel is the outer product of a 1-D one with itself."""
-        return self.kernel != "laplacian-radial"
 
 
 def kernel_1d(

@@ -33,9 +33,8 @@ Deviations:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
@@ -44,12 +43,8 @@ from torch import Tensor, nn
 from labkit.errors import InputError, check_choice
 from labkit.images import compose
 from labkit.losses.matching import best_shares, streamed_shares
-from labkit.nn.features import Features, Normalisation, default_layers
-
-Centre = Literal["pixel", "channel", "none"]
-Reduction = Literal["mean", "sum"]
-Path = Literal["auto", "dense", "streamed"]
-Region = Literal["image", "hole"]
+from labkit.nn.features import Features, default_layers
+from labkit.settings.objective import Algorithm, Centre, IDMRFConfig, Reduction
 
 # "auto" takes the dense path up to this many (v, s) pairs: 16 MB in float32 (45×45 positions).
 _DENSE_PAIRS = 1 << 22
@@ -66,7 +61,7 @@ def id_mrf(
     reduction: Reduction = "mean",
     exclude_self: bool = False,
     where: Tensor | None = None,
-    path: Path = "auto",
+    algorithm: Algorithm = "auto",
 ) -> Tensor:
     """The ID-MRF loss of two feature maps.
 
@@ -84,7 +79,7 @@ def id_mrf(
             the paper has it.
         where: (B, 1, H, W), non-zero at the positions to compare, such as the hole's; None for all.
             A patch is compared where its centre is. An example without any adds 0.
-        path: "dense", "streamed", or "auto", which is dense up to 2²² pairs of positions.
+        algorithm: "dense", "streamed", or "auto", which is dense up to 2²² pairs of positions.
 
     Returns:
         a scalar ≥ 0, near 0 where each target position has a generated one that matches nothing
@@ -96,7 +91,7 @@ def id_mrf(
     _check(generated, target, where, bandwidth, epsilon, patch)
     check_choice("ID-MRF centre", centre, get_args(Centre))
     check_choice("ID-MRF reduction", reduction, get_args(Reduction))
-    check_choice("ID-MRF path", path, get_args(Path))
+    check_choice("ID-MRF algorithm", algorithm, get_args(Algorithm))
     with torch.autocast(generated.device.type, enabled=False):
         work = torch.promote_types(generated.dtype, torch.float32)
         if centre == "pixel":
@@ -120,7 +115,7 @@ def id_mrf(
             vectors = partial(_vectors, patch=patch, here=here)
             # A single target position has no others to be compared with.
             options = (bandwidth, epsilon, exclude_self and count > 1)
-            if path == "streamed" or (path == "auto" and count**2 > _DENSE_PAIRS):
+            if algorithm == "streamed" or (algorithm == "auto" and count**2 > _DENSE_PAIRS):
                 best = streamed_shares(vectors, inputs, *options)  # (M,)
             else:
                 best = best_shares(*vectors(*inputs), *options)
@@ -154,54 +149,12 @@ def unit_vectors(features: Tensor, patch: int = 1) -> Tensor:
     return torch.where(some, vectors / torch.where(some, squared, 1.0).sqrt(), 0.0)
 
 
-@dataclass(frozen=True)
-class IDMRFConfig:
-    """Which features ID-MRF compares, and how.
-
-    Attributes:
-        features: "vgg19", "vgg16", "squeezenet1_1" or "random:<seed>".
-        layers: weight of each layer's loss; empty for the paper's (VGG: the third block's second
-            ReLU with weight 1, the fourth block's with weight 2).
-        weights: file of the features' weights; None downloads torchvision's on first use.
-        normalise: how pictures enter the network, see `labkit.nn.features.Features`.
-        bandwidth, epsilon, patch, centre, reduction, exclude_self, path: see `id_mrf`.
-        region: "image" compares all positions of composite and target; "hole" only those whose cell
-            of the feature map touches the hole.
-    """
-
-    features: str = "vgg19"
-    layers: dict[str, float] = field(default_factory=dict)
-    weights: str | None = None
-    normalise: Normalisation = "imagenet"
-    bandwidth: float = 0.5
-    epsilon: float = 1e-5
-    patch: int = 1
-    centre: Centre = "pixel"
-    reduction: Reduction = "mean"
-    exclude_self: bool = False
-    region: Region = "image"
-    path: Path = "auto"
-
-    def __post_init__(self) -> None:
-        check_choice("ID-MRF centre", self.centre, get_args(Centre))
-        check_choice("ID-MRF reduction", self.reduction, get_args(Reduction))
-        check_choice("ID-MRF path", self.path, get_args(Path))
-        check_choice("ID-MRF region", self.region, get_args(Region))
-        check_choice("ID-MRF normalise", self.normalise, get_args(Normalisation))
-        if not (self.bandwidth > 0 and self.epsilon > 0 and self.patch >= 1):
-            raise InputError(
-                f"ID-MRF bandwidth {self.bandwidth} and epsilon {self.epsilon} must be above 0 and "
-                f"patch {self.patch} at least 1"
-            )
-        if any(weight < 0 for weight in self.layers.values()):
-            raise InputError(f"ID-MRF layer weights {self.layers} must not be negative")
-
-    def layer_weights(self) -> dict[str, float]:
-        """The weight of each layer that is compared."""
-        if self.layers:
-            return dict(self.layers)
-        shallow, deep = default_layers(self.features)
-        return {shallow: 1.0, deep: 2.0}
+def _layer_weights(config: IDMRFConfig) -> dict[str, float]:
+    """The weight of each layer that is compared."""
+    if config.layers:
+        return dict(config.layers)
+    shallow, deep = default_layers(config.features)
+    return {shallow: 1.0, deep: 2.0}
 
 
 class IDMRFLoss(nn.Module):
@@ -219,7 +172,7 @@ class IDMRFLoss(nn.Module):
     def __init__(self, config: IDMRFConfig | None = None) -> None:
         super().__init__()
         self.config = config or IDMRFConfig()
-        self.layers = self.config.layer_weights()
+        self.layers = _layer_weights(self.config)
         self.features = Features(
             self.config.features,
             list(self.layers),
@@ -252,7 +205,7 @@ class IDMRFLoss(nn.Module):
                 reduction=config.reduction,
                 exclude_self=config.exclude_self,
                 where=where,
-                path=config.path,
+                algorithm=config.algorithm,
             )
         return total
 

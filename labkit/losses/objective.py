@@ -4,7 +4,7 @@ Source: Wang et al. 2018, equation 9 (equation 5 of the report this book follows
 
     L = L_c + λ_mrf L_mrf + λ_adv L_adv
 
-`OBJECTIVES` holds it as the paper, the authors' PyTorch release and the report have it.
+`labkit.settings.OBJECTIVES` holds it as paper, PyTorch release and report have it.
 
 Deviations:
     * The paper's L_c is a sum over pixels, ours a mean (`labkit.losses.reconstruction`). The λ of
@@ -20,76 +20,18 @@ Deviations:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import torch
 from torch import Tensor, nn
 
-from labkit.errors import InputError
 from labkit.images import compose
-from labkit.losses.adversarial import AdversarialConfig, AdversarialLoss
-from labkit.losses.confidence import ConfidenceConfig, confidence_weights
-from labkit.losses.id_mrf import IDMRFConfig, IDMRFLoss
-from labkit.losses.reconstruction import ReconstructionConfig, ReconstructionLoss
+from labkit.losses.adversarial import AdversarialLoss
+from labkit.losses.confidence import confidence_weights
+from labkit.losses.id_mrf import IDMRFLoss
+from labkit.losses.reconstruction import ReconstructionLoss
 from labkit.nn.critics import Critics
+from labkit.settings.objective import ObjectiveConfig
 
 Terms = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class ObjectiveConfig:
-    """Which losses, and how they are weighed.
-
-    Attributes:
-        reconstruction: L_c, which the warm-up stage minimises alone.
-        id_mrf: L_mrf.
-        id_mrf_weight: λ_mrf; at 0 no features are loaded.
-        adversarial: L_adv.
-        adversarial_weight: λ_adv, on the sum of the global and the local critic's term; at 0 there
-            are no critics.
-    """
-
-    reconstruction: ReconstructionConfig = field(default_factory=ReconstructionConfig)
-    id_mrf: IDMRFConfig = field(default_factory=IDMRFConfig)
-    id_mrf_weight: float = 0.05
-    adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
-    adversarial_weight: float = 1e-3
-
-    def __post_init__(self) -> None:
-        for name, kind in (
-            ("reconstruction", ReconstructionConfig),
-            ("id_mrf", IDMRFConfig),
-            ("adversarial", AdversarialConfig),
-        ):
-            if isinstance(value := getattr(self, name), dict):  # from JSON
-                object.__setattr__(self, name, kind(**value))
-        if self.id_mrf_weight < 0 or self.adversarial_weight < 0:
-            raise InputError(
-                f"loss weights {self.id_mrf_weight} (ID-MRF) and {self.adversarial_weight} "
-                "(adversarial) must not be negative"
-            )
-
-
-OBJECTIVES: dict[str, ObjectiveConfig] = {
-    "paper": ObjectiveConfig(
-        reconstruction=ReconstructionConfig(form="paper"),
-        adversarial=AdversarialConfig(kind="wgan-gp"),
-    ),
-    "release": ObjectiveConfig(
-        reconstruction=ReconstructionConfig(confidence=ConfidenceConfig(kernel="released")),
-        # By the release's own count of layers these are relu3_2 and relu4_2.
-        id_mrf=IDMRFConfig(
-            layers={"relu3_1": 1.0, "relu4_1": 2.0}, normalise="mean-only", reduction="sum"
-        ),
-    ),
-    "report": ObjectiveConfig(
-        reconstruction=ReconstructionConfig(
-            form="keras", confidence=ConfidenceConfig(iterations=3, padding="zeros")
-        ),
-        id_mrf=IDMRFConfig(features="vgg16", centre="none"),
-        adversarial=AdversarialConfig(kind="wgan-gp", penalty_mask="none"),
-    ),
-}
 
 
 class Objective(nn.Module):

@@ -10,14 +10,12 @@ Deviations:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, get_args
-
 import torch
 from torch import Tensor, nn
 
-from labkit.errors import InputError, check_choice
-from labkit.losses.confidence import ConfidenceConfig, confidence_weights
+from labkit.errors import InputError
+from labkit.losses.confidence import confidence_weights
+from labkit.settings.objective import ReconstructionConfig
 
 
 def confidence_l1(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -89,34 +87,6 @@ def log_mse(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     squares = ((prediction - target).square() * mask).mean((1, 2, 3))  # (B,)
     share = mask.mean((1, 2, 3)).clamp_min(1.0 / mask[0].numel())  # (B,)
     return (squares / share + 1e-3).log().mean()
-
-
-Form = Literal["release", "paper", "keras", "psnr"]
-
-
-@dataclass(frozen=True)
-class ReconstructionConfig:
-    """Which reconstruction loss, with which confidence.
-
-    Attributes:
-        form: "release", `area_normalised_l1`; "paper", `confidence_l1` with M_w, which leaves the
-            known pixels free; "keras", `confidence_l1` with 1 − M + M_w; "psnr", `log_mse`, which
-            has no weights.
-        hole, known: region weights of the "release" form.
-        confidence: how weights are made; None weighs every missing pixel 1.
-    """
-
-    form: Form = "release"
-    hole: float = 1.4
-    known: float = 1.2
-    confidence: ConfidenceConfig | None = field(default_factory=ConfidenceConfig)
-
-    def __post_init__(self) -> None:
-        if isinstance(self.confidence, dict):  # from JSON
-            object.__setattr__(self, "confidence", ConfidenceConfig(**self.confidence))
-        check_choice("reconstruction form", self.form, get_args(Form))
-        if self.hole < 0 or self.known < 0:
-            raise InputError(f"region weights {self.hole} and {self.known} must not be negative")
 
 
 class ReconstructionLoss(nn.Module):

@@ -1,10 +1,10 @@
 """Holes: rectangles, free-form strokes, irregular masks, and masks read from files; 1 = missing."""
 
 from labkit.masks.collection import MaskFiles
-from labkit.masks.config import MaskConfig
 from labkit.masks.files import PolarityWarning, decode_mask, read_mask, write_mask
 from labkit.masks.ratio import BINS, bin_index, hole_ratio
 from labkit.masks.sampling import free_form, irregular, rectangle, sample_masks
+from labkit.settings import MaskConfig
 
 __all__ = [
     "BINS",

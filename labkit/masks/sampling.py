@@ -10,11 +10,11 @@ from torch import Tensor
 
 from labkit.checks import check_count, check_size
 from labkit.masks.collection import MaskFiles
-from labkit.masks.config import MaskConfig
 from labkit.masks.draws import whole
 from labkit.masks.free_form import free_form
 from labkit.masks.irregular import irregular
 from labkit.masks.rectangle import rectangle
+from labkit.settings import MaskConfig
 
 __all__ = ["MaskConfig", "free_form", "irregular", "rectangle", "sample_masks"]
 

@@ -17,16 +17,13 @@ Deviations:
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit.errors import InputError, check_choice
-from labkit.nn.layers import ConvELU, PaddingMode, draw_normal
-
-Attention = Literal["se", "a2", "se-report", "a2-report"]
+from labkit.nn.layers import ConvELU, draw_normal
+from labkit.settings.network import Padding
 
 _GATES = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
 
@@ -167,7 +164,7 @@ class ReportSE(nn.Module):
     Shapes: first and late feature, (B, c, H, W) both → (B, c, H, W).
     """
 
-    def __init__(self, channels: int, padding: PaddingMode = "reflect") -> None:
+    def __init__(self, channels: int, padding: Padding = "reflect") -> None:
         super().__init__()
         self.gate = SqueezeExcitation(channels, reduction=1, gate="tanh")
 
@@ -185,7 +182,7 @@ class ReportA2(nn.Module):
     Shapes: first and late feature, (B, c, H, W) both → (B, c, H, W).
     """
 
-    def __init__(self, channels: int, padding: PaddingMode = "reflect") -> None:
+    def __init__(self, channels: int, padding: Padding = "reflect") -> None:
         super().__init__()
         self.gate = SqueezeExcitation(channels, reduction=1, gate="sigmoid")
         self.late = ConvELU(channels, channels, 3, padding=padding)

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from labkit.errors import InputError
-from labkit.nn.generator_config import GeneratorConfig
 from labkit.nn.layers import ELU_GAIN, ConvELU, draw_normal
+from labkit.settings import GeneratorConfig
 
 
 def bottleneck(kernel: int, config: GeneratorConfig) -> nn.Sequential:

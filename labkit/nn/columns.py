@@ -10,8 +10,8 @@ from torch import Tensor, cat, nn
 
 from labkit.nn.attention import DoubleAttention, ReportA2, ReportSE, SqueezeExcitation
 from labkit.nn.bottleneck import bottleneck
-from labkit.nn.generator_config import REPORT_KERNEL, GeneratorConfig
 from labkit.nn.layers import ConvELU, upsampling
+from labkit.settings.network import REPORT_KERNEL, GeneratorConfig
 
 # How each column returns from quarter to full resolution: "nearest" and "bilinear" by a factor; a
 # number k stands for a convolution to k·c channels.

@@ -1,8 +1,8 @@
 """Critics: networks that score how real a picture looks, one for the whole and one for the hole.
 
 Source: Wang et al. 2018 (arXiv 1810.08771), section 3.2, trains GMCNN against a global and a local
-critic, as Iizuka et al. 2017 do. `CRITICS` holds the layers of the authors' PyTorch and TensorFlow
-releases (github shepnerd/inpainting_gmcnn) and of the Keras port
+critic, as Iizuka et al. 2017 do. `labkit.settings.CRITICS` holds the layers of the authors'
+PyTorch and TensorFlow releases (github shepnerd/inpainting_gmcnn) and of the Keras port
 (github tlatkowski/inpainting-gmcnn-keras). Spectral normalisation: Miyato et al. 2018.
 
 Deviations:
@@ -23,111 +23,19 @@ Deviations:
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from labkit.errors import InputError, check_choice
+from labkit.errors import InputError
 from labkit.images import check_mask
 from labkit.nn.layers import ELU_GAIN, draw_normal
-
-Activation = Literal["elu", "leaky-relu"]
-LocalView = Literal["window", "patch", "masked", "none"]
+from labkit.settings.network import CriticConfig
 
 KERNEL, STRIDE, PADDING = 5, 2, 2  # every convolution of every variant
 SMALLEST_SIZE = 4
-
-
-@dataclass(frozen=True)
-class CriticConfig:
-    """What the critics look like. The defaults are the PyTorch release's.
-
-    Attributes:
-        channels: outputs of the 5×5 stride-2 convolutions, first to last.
-        activation: after each convolution.
-        slope: of "leaky-relu" below zero.
-        spectral_norm: divide every weight by its largest singular value.
-        local: what the local critic sees. "window": a square crop around the hole; "patch": the
-            whole image, but it gives a map of scores that is averaged under the mask; "masked": the
-            whole image with known pixels set to 0; "none": there is no local critic.
-        window: side of the crop in pixels; None for half the image side, rounded up to a multiple
-            of 4.
-        local_channels: of the local critic; None for the same as `channels`.
-    """
-
-    channels: tuple[int, ...] = (64, 128, 256, 256)
-    activation: Activation = "elu"
-    slope: float = 0.2
-    spectral_norm: bool = True
-    local: LocalView = "window"
-    window: int | None = None
-    local_channels: tuple[int, ...] | None = None
-
-    def __post_init__(self) -> None:
-        # JSON has no tuples: accept lists, keep tuples, so that equal configurations compare equal.
-        object.__setattr__(self, "channels", tuple(self.channels))
-        if self.local_channels is not None:
-            object.__setattr__(self, "local_channels", tuple(self.local_channels))
-        for channels in (self.channels, self.local_channels or self.channels):
-            if not channels or any(width < 1 for width in channels):
-                raise InputError(
-                    f"critic channels {channels} must be one or more positive whole numbers"
-                )
-        check_choice("critic activation", self.activation, get_args(Activation))
-        if not 0 <= self.slope < 1:
-            raise InputError(f"critic slope {self.slope} must lie in [0, 1)")
-        check_choice("local critic", self.local, get_args(LocalView))
-        if self.window is not None:
-            if self.local != "window":
-                raise InputError(
-                    f"window {self.window} has no effect on a local critic of kind {self.local!r}",
-                    "leave window out, or set local to 'window'",
-                )
-            if self.window < SMALLEST_SIZE:
-                raise InputError(
-                    f"critic window {self.window} must be at least {SMALLEST_SIZE} pixels"
-                )
-        if self.local == "none" and self.local_channels is not None:
-            raise InputError(
-                f"local_channels {self.local_channels} without a local critic",
-                "leave local_channels out, or choose a local critic",
-            )
-
-    def to_dict(self) -> dict[str, object]:
-        """As plain values, for JSON."""
-        return asdict(self)
-
-    def window_side(self, size: int) -> int:
-        """Side of the local window in pixels for images of `size` pixels."""
-        return self.window if self.window is not None else 4 * math.ceil(size / 8)
-
-
-CRITICS: dict[str, CriticConfig] = {
-    "release": CriticConfig(),
-    "tensorflow": CriticConfig(
-        channels=(64, 128, 256, 512, 256, 128), activation="leaky-relu", spectral_norm=False
-    ),
-    # The TensorFlow release with irregular masks.
-    "tensorflow-irregular": CriticConfig(
-        channels=(64, 128, 256, 512, 256, 128),
-        activation="leaky-relu",
-        spectral_norm=False,
-        local="patch",
-        local_channels=(64, 128, 256, 512),
-    ),
-    # The Keras port, and the code of the report.
-    "keras": CriticConfig(
-        channels=(64, 128, 256, 512, 256, 128),
-        activation="leaky-relu",
-        slope=0.3,
-        spectral_norm=False,
-        local="masked",
-    ),
-}
 
 
 class Critic(nn.Module):
@@ -163,7 +71,7 @@ class Critic(nn.Module):
             raise InputError(f"critic size {size} must be at least {SMALLEST_SIZE} pixels")
         generator = generator or torch.Generator().manual_seed(0)
         self.size = size
-        self.kind: LocalView = config.local if local else "none"
+        self.kind = config.local if local else "none"
         channels = (config.local_channels if local else None) or config.channels
         if config.activation == "elu":
             gain, activation = ELU_GAIN, nn.ELU()

@@ -19,15 +19,14 @@ import os
 import re
 from collections.abc import Sequence
 from http.client import HTTPException
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
 from labkit.errors import InputError, check_choice
 from labkit.nn.state import UNREADABLE, read_tensors
-
-Normalisation = Literal["imagenet", "mean-only"]
+from labkit.settings.objective import Normalisation
 
 NETWORKS = ("vgg19", "vgg16", "squeezenet1_1")
 _MEAN = (0.485, 0.456, 0.406)

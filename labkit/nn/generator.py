@@ -32,7 +32,6 @@ from labkit.images import check_image, check_mask, mask_input
 from labkit.nn.attention import DoubleAttention, SqueezeExcitation
 from labkit.nn.bottleneck import ChannelwiseDense
 from labkit.nn.columns import make_column
-from labkit.nn.generator_config import SMALLEST_SIDE, GeneratorConfig
 from labkit.nn.layers import (
     ELU_GAIN,
     ConvELU,
@@ -43,6 +42,7 @@ from labkit.nn.layers import (
     pad,
 )
 from labkit.nn.prior import reduce_known, smooth_fill
+from labkit.settings.network import SMALLEST_SIDE, GeneratorConfig
 
 DOWNSAMPLING = 4  # two stride-2 convolutions
 RELEASED_STD = 0.02

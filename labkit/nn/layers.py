@@ -14,17 +14,16 @@ Deviations:
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from labkit.errors import InputError, check_choice
+from labkit.settings.network import Padding, UpsampleKind
 
-PaddingMode = Literal["reflect", "replicate", "zeros"]
-PADDING_MODES: tuple[str, ...] = get_args(PaddingMode)
-UpsampleKind = Literal["nearest", "bilinear", "transposed-4", "transposed-3", "subpixel"]
+PADDINGS = get_args(Padding)
 
 # For z ~ N(0, 1), E[ELU(z)²] = ½ + e²Φ(−2) − 2√e Φ(−1) + ½ = 0.645: a layer with weights of
 # variance gain / fan-in hands on features of the variance that it received.
@@ -39,7 +38,7 @@ def draw_normal(parameter: Tensor, std: float, generator: torch.Generator) -> No
     parameter.copy_(drawn * std)
 
 
-def pad(x: Tensor, top: int, bottom: int, left: int, right: int, mode: PaddingMode) -> Tensor:
+def pad(x: Tensor, top: int, bottom: int, left: int, right: int, mode: Padding) -> Tensor:
     """Pad the last two dimensions of (B, C, H, W); "reflect" takes any distance.
 
     The border pixel is not repeated: 0 1 2 becomes … 0 1 2 1 | 0 1 2 | 1 0 1 2 …, as `numpy.pad`
@@ -91,13 +90,13 @@ class PaddedConv2d(nn.Module):
         *,
         stride: int = 1,
         dilation: int = 1,
-        padding: PaddingMode = "reflect",
+        padding: Padding = "reflect",
     ) -> None:
         super().__init__()
         if kernel % 2 == 0:
             raise InputError(f"kernel {kernel} is even", "an odd kernel has a centre to pad around")
-        check_choice("padding", padding, PADDING_MODES)
-        self.padding: PaddingMode = padding
+        check_choice("padding", padding, PADDINGS)
+        self.padding: Padding = padding
         self.reach = dilation * (kernel - 1) // 2
         # Zeros are left to the convolution itself, which then copies nothing.
         own = self.reach if padding == "zeros" else 0
@@ -121,7 +120,7 @@ class ConvELU(nn.Sequential):
         super().__init__(PaddedConv2d(inputs, outputs, kernel, **options), nn.ELU())
 
 
-def upsampling(kind: UpsampleKind, channels: int, factor: int, padding: PaddingMode) -> nn.Module:
+def upsampling(kind: UpsampleKind, channels: int, factor: int, padding: Padding) -> nn.Module:
     """A layer that enlarges a feature map: (B, channels, H, W) → (B, channels, fH, fW).
 
     Args:
@@ -186,7 +185,7 @@ class SubpixelUpsample(nn.Module):
     Shapes: (B, C, H, W) → (B, 4C, H, W) → (B, C, 2H, 2W).
     """
 
-    def __init__(self, channels: int, padding: PaddingMode) -> None:
+    def __init__(self, channels: int, padding: Padding) -> None:
         super().__init__()
         self.conv = PaddedConv2d(channels, 4 * channels, 3, padding=padding)
         self.reset_parameters()

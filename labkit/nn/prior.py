@@ -21,18 +21,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from labkit.errors import check_choice
+from labkit.settings.network import TENSION, Prior
 
-Prior = Literal["mean", "push-pull", "harmonic", "biharmonic"]
-PRIORS: tuple[str, ...] = get_args(Prior)
+PRIORS = get_args(Prior)
 
-TENSION = 0.15  # τ at 128×128 pixels, chosen on validation photographs of 64, 128 and 256 px
 COARSEST = 4  # pixels a side at which the pyramid ends
 SWEEPS = 4  # of the smoother, before and after each visit of a coarser level
 LIFT = 12.0  # of a residual that is handed to the next coarser level

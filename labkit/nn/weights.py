@@ -26,8 +26,8 @@ from labkit.errors import InputError
 from labkit.files import WEIGHTS, atomic_write
 from labkit.nn.columns import COLUMN_DECODERS
 from labkit.nn.generator import GMCNN
-from labkit.nn.generator_config import GeneratorConfig
 from labkit.nn.state import read_tensors
+from labkit.settings import GeneratorConfig
 
 PACKAGED = Path(__file__).parent.parent / "weights"
 _FORMAT = "labkit-generator-1"

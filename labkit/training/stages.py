@@ -24,7 +24,7 @@ from labkit.losses.objective import Objective, Terms, mean_over
 from labkit.nn.critics import Critics
 from labkit.nn.generator import GMCNN
 from labkit.seeds import CRITICS, INTERPOLATION, torch_generator
-from labkit.training.config import TrainConfig
+from labkit.settings import TrainConfig
 
 
 @dataclass
@@ -84,14 +84,13 @@ class Step:
         self.fabric, self.config = fabric, config
         self.networks, self.objective = networks, objective
 
-    def __call__(self, step: int, target: Tensor, masks: Tensor) -> Terms:
+    def __call__(self, step: int, target: Tensor, mask: Tensor) -> Terms:
         """Update the networks once (the critics several times).
 
         Args:
             step: number of the step, from 0: learning rates and randomness follow from it.
             target: (B, 3, S, S) in [-1, 1].
-            masks: (B, 1, S, S), or (B, 1 + critic steps, S, S) where each critic step has holes of
-                its own; 1 = missing.
+            mask: (B, 1, S, S), 1 = missing.
 
         Returns:
             the terms of the losses, unweighted, as they were before the update; scalars on the
@@ -100,13 +99,12 @@ class Step:
         networks, config = self.networks, self.config
         for group in networks.optimizer.param_groups:
             group["lr"] = config.learning_rate_at(step)
-        mask = masks[:, :1]
         hole_share = self._mean_over_processes(mask.mean())
         prediction = networks.wrapped(target, mask).to(target.dtype)
         if config.stage_at(step) == "warm-up":
             loss, terms = self.objective.warm_up(prediction, target, mask, hole_share)
         else:
-            terms = self._train_critics(step, prediction.detach(), target, masks)
+            terms = self._train_critics(step, prediction.detach(), target, mask)
             with _frozen(networks.critics), self.fabric.autocast():
                 loss, own = self.objective.generator(
                     prediction, target, mask, networks.critics, hole_share
@@ -125,18 +123,14 @@ class Step:
             )
         optimizer.step()
 
-    def _train_critics(self, step: int, prediction: Tensor, target: Tensor, masks: Tensor) -> Terms:
+    def _train_critics(self, step: int, prediction: Tensor, target: Tensor, mask: Tensor) -> Terms:
         networks, stage = self.networks, self.config.adversarial
         if networks.critics is None:
             return {}
         for group in networks.critic_optimizer.param_groups:
             group["lr"] = self.config.critic_learning_rate_at(step)
-        terms, mask = [], masks[:, :1]
+        terms = []
         for critic_step in range(stage.critic_steps):
-            if stage.fresh_masks:
-                mask = masks[:, 1 + critic_step : 2 + critic_step]
-                with torch.no_grad(), self.fabric.autocast():
-                    prediction = networks.model(target, mask).to(target.dtype)
             t = None
             if self.config.objective.adversarial.penalised:
                 t = self._draw_t(step, critic_step, len(target)).to(target.device)

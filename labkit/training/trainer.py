@@ -22,59 +22,25 @@ import torch
 from lightning_fabric import Fabric
 from tqdm import tqdm
 
-from labkit.data import ImageSource, open_images
 from labkit.data.batches import BatchesByStep, load_batches
 from labkit.data.device_cache import PictureCache
-from labkit.errors import InputError, check_choice
+from labkit.errors import InputError
 from labkit.files import atomic_write
 from labkit.images import from_uint8, write_image
 from labkit.losses.objective import Objective, Terms
 from labkit.machine import arithmetic
 from labkit.nn.generator import GMCNN
-from labkit.nn.weights import load_generator, save_generator
+from labkit.nn.weights import save_generator
+from labkit.settings import Hardware, TrainConfig
 from labkit.training.checkpoint import RunFolder
-from labkit.training.config import DataConfig, TrainConfig
 from labkit.training.ema import ExponentialAverage
 from labkit.training.interrupt import stoppable
 from labkit.training.logs import Logs
+from labkit.training.opening import check_folder, initial_generator, open_data
 from labkit.training.stages import Step, build
 from labkit.training.validation import Validation
 
-# Settings that may change when a run is resumed: none of them alters what a step computes.
-_FREE_ON_RESUME = {
-    "validate_every",
-    "checkpoint_every",
-    "log_every",
-    "validation_images",
-    "data.cache",
-}
-ACCELERATORS = ("auto", "cpu", "cuda", "mps")
 _PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "64": "64-true"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Hardware:
-    """Where a run executes; none of it is part of what the run computes.
-
-    Attributes:
-        accelerator: "auto", "cpu", "cuda", "mps".
-        devices: how many devices on this machine.
-        nodes: how many machines.
-        workers: processes that prepare batches, for each device; 0 prepares them in the training
-            loop.
-    """
-
-    accelerator: str = "auto"
-    devices: int = 1
-    nodes: int = 1
-    workers: int = 1
-
-    def __post_init__(self) -> None:
-        check_choice("device", self.accelerator, ACCELERATORS)
-        if self.devices < 1 or self.nodes < 1:
-            raise InputError(f"devices {self.devices} and nodes {self.nodes} must be at least 1")
-        if self.workers < 0:
-            raise InputError(f"workers {self.workers} must not be negative")
 
 
 def train(
@@ -107,14 +73,15 @@ def train(
     """
     run = RunFolder(out)
     hardware = hardware or Hardware()
+    devices, machines = _started(hardware)
     fabric = Fabric(
         accelerator=hardware.accelerator,
-        devices=hardware.devices,
-        num_nodes=hardware.nodes,
+        devices=devices,
+        num_nodes=machines,
         precision=_PRECISIONS[config.precision],  # type: ignore[arg-type]
     )
     fabric.launch()
-    _check_folder(fabric, run, config, resume or previous)
+    check_folder(fabric, run, config, resume or previous)
     resumed = previous or (resume and run.holds_a_checkpoint())
     # A resumed run has its weights in the checkpoint; the file it began from may be gone.
     start = dataclasses.replace(config, from_weights=None) if resumed else config
@@ -131,55 +98,10 @@ def train(
     return loop.run_to_end(progress, observe)
 
 
-def _check_folder(fabric: Fabric, run: RunFolder, config: TrainConfig, resume: bool) -> None:
-    """Refuse, in every process, a folder that is in use or holds another run."""
-    trouble = None
-    if fabric.is_global_zero:
-        try:
-            _refuse_other_runs(run, config, resume)
-        except InputError as error:
-            trouble = (error.problem, error.remedy)
-    if (trouble := fabric.broadcast(trouble)) is not None:
-        raise InputError(*trouble)
-
-
-def _refuse_other_runs(run: RunFolder, config: TrainConfig, resume: bool) -> None:
-    if not resume:
-        if run.holds_a_run():
-            raise InputError(
-                f"{run.path}: already holds a run",
-                "add --resume to go on with it, or choose another folder",
-            )
-        return
-    saved = TrainConfig.read(run.config)
-    differing = [name for name in config.differences(saved) if name not in _FREE_ON_RESUME]
-    if differing:
-        raise InputError(
-            f"{run.path}: the run was started with other settings: {', '.join(differing)}",
-            "resume with the settings in its config.json",
-        )
-
-
-def open_data(data: DataConfig) -> tuple[ImageSource, ImageSource]:
-    """The training set at its source size and the validation set at its training size."""
-
-    def spec(paths: tuple[str, ...]) -> str | tuple[str, ...]:
-        return paths[0] if len(paths) == 1 else paths
-
-    def files(paths: tuple[str, ...]) -> bool:
-        return paths[0] not in ("faces", "photos")
-
-    options = {"cache": data.cache == "memory"} if files(data.images) else {}
-    training = open_images(spec(data.images), data.source_size or data.size, "train", **options)
-    if data.validation:
-        split = "all" if files(data.validation) else held_out(data.validation[0])
-        return training, open_images(spec(data.validation), data.size, split)
-    return training, open_images(spec(data.images), data.size, held_out(data.images[0]))
-
-
-def held_out(images: str) -> str:
-    """The split to measure on while training: scikit-image's few photographs have one for it."""
-    return "test" if images == "photos" else "val"
+def _started(hardware: Hardware) -> tuple[int, int]:
+    """Devices on this machine, and machines: under torchrun, what it has started."""
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", 0))
+    return (here, int(os.environ["WORLD_SIZE"]) // here) if here else (hardware.devices, 1)
 
 
 class _Loop:
@@ -204,7 +126,6 @@ class _Loop:
         self.pictures = None
         if config.data.cache == "device":
             self.pictures = PictureCache(training, fabric.device)
-        fresh = config.has_second_stage and config.adversarial.fresh_masks
         self.batches = BatchesByStep(
             training,
             config.data.masks,
@@ -214,7 +135,6 @@ class _Loop:
             augmentation=config.data.augmentation,
             rank=fabric.global_rank,
             world=fabric.world_size,
-            holes=1 + config.adversarial.critic_steps if fresh else 1,
             deferred=self.pictures is not None,
         )
         self.validation = Validation(held_out, config.data.masks, config.validation_images)
@@ -265,10 +185,11 @@ class _Loop:
             last = time.perf_counter()
             for images, masks in self._stream():
                 terms = self._advance(images, masks)
+                stop = self._anyone(stopped.is_set())
                 end = self.step == config.steps
                 due = self.step % config.checkpoint_every == 0 or end
                 log = self.step % config.log_every == 0 or end
-                if log or due or stopped.is_set():
+                if log or due or stop:
                     values = self._checked(terms)
                     bar.set_postfix({k: f"{v:.4f}" for k, v in values.items()}, refresh=False)
                 if log:
@@ -279,10 +200,10 @@ class _Loop:
                     self._validate(logs, bar.write)
                     self._show(observe)
                     last = time.perf_counter()
-                if due or stopped.is_set():
+                if due or stop:
                     self._save()
                 bar.update()
-                if stopped.is_set():
+                if stop:
                     raise KeyboardInterrupt
         return self.run.weights
 
@@ -311,6 +232,13 @@ class _Loop:
         if self.average is not None:
             self.average.update(self.networks.model, self.step)
         return terms
+
+    def _anyone(self, asked: bool) -> bool:
+        """Whether any process was asked to stop: all then stop after the same step."""
+        if self.fabric.world_size == 1:
+            return asked
+        flag = torch.tensor(float(asked), device=self.fabric.device)
+        return bool(self.fabric.all_reduce(flag, reduce_op="sum") > 0)
 
     def _checked(self, terms: Terms) -> dict[str, float]:
         """The terms' values, over all processes."""
@@ -389,32 +317,6 @@ class _Loop:
     def _save_weights(self) -> None:
         trained = {"steps": str(self.step), "run": self.config.to_json()}
         save_generator(self.trained, self.run.weights, trained)
-
-
-def initial_generator(config: TrainConfig) -> GMCNN:
-    """The generator that a run starts from.
-
-    Raises:
-        InputError: weights of another generator than the configuration's.
-    """
-    if config.from_weights is None:
-        generator = torch.Generator().manual_seed(config.seed)
-        return GMCNN(config.generator, generator=generator)
-    model = load_generator(config.from_weights)
-    theirs, ours = model.config.to_dict(), config.generator.to_dict()
-    # What says nothing about a network's tensors, or is the run's own to say.
-    for name in ("initialisation", "trained_size"):
-        theirs[name] = ours[name]
-    differing = [name for name in ours if ours[name] != theirs[name]]
-    if differing:
-        found = ", ".join(f"{name} {theirs[name]!r}" for name in differing)
-        wanted = ", ".join(f"{name} {ours[name]!r}" for name in differing)
-        raise InputError(
-            f"{config.from_weights}: holds a generator with {found}, and the run's has {wanted}",
-            "configure the run for the generator in the file",
-        )
-    model.config = config.generator
-    return model.train()
 
 
 def _is_finite(module: torch.nn.Module) -> bool:

@@ -7,15 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from labkit.errors import check_choice
-from labkit.losses.adversarial import AdversarialConfig
-from labkit.losses.confidence import ConfidenceConfig
-from labkit.losses.objective import ObjectiveConfig
-from labkit.losses.reconstruction import ReconstructionConfig
-from labkit.masks import MaskConfig
-from labkit.nn.critics import CriticConfig
-from labkit.nn.generator_config import GeneratorConfig
-from labkit.nn.layers import PaddingMode
-from labkit.training.config import AdversarialStage, DataConfig, Precision, Schedule, TrainConfig
+from labkit.settings import (
+    AdversarialConfig,
+    AdversarialStage,
+    ConfidenceConfig,
+    CriticConfig,
+    DataConfig,
+    GeneratorConfig,
+    MaskConfig,
+    ObjectiveConfig,
+    ReconstructionConfig,
+    TrainConfig,
+)
+from labkit.settings.network import Padding
+from labkit.settings.training import Precision, Schedule
 
 # The paper's confidence kernel is 65 pixels with a scale of 40 for pictures of 256.
 _PAPER_SIZE, _PAPER_KERNEL, _PAPER_SCALE = 256, 65, 40.0
@@ -46,7 +51,7 @@ class Scale:
     masks: MaskConfig = field(default_factory=lambda: MaskConfig(kind="rectangle", margin=2))
     precision: Precision = "32"
     schedule: Schedule = "constant"
-    padding: PaddingMode = "reflect"
+    padding: Padding = "reflect"
 
     def confidence(self, kernel: str) -> ConfidenceConfig:
         """The paper's weights, scaled with the picture."""

@@ -28,9 +28,8 @@ from labkit.evaluation.statistics import student_interval
 from labkit.files import CONFIG, atomic_write
 from labkit.images import read_image, write_image
 from labkit.nn.generator import GMCNN, count_parameters
-from labkit.nn.generator_config import GeneratorConfig
 from labkit.nn.weights import load_generator, save_generator
-from labkit.training.config import TrainConfig
+from labkit.settings import GeneratorConfig, TrainConfig
 from labkit.training.trainer import Hardware, open_data, train
 
 SNAPSHOTS = 8  # moments of a run at which it is measured, evenly spaced

@@ -11,14 +11,16 @@ Deviations:
 from __future__ import annotations
 
 from labkit.errors import check_choice
-from labkit.losses.adversarial import AdversarialConfig
-from labkit.losses.id_mrf import IDMRFConfig
-from labkit.losses.objective import OBJECTIVES, ObjectiveConfig
-from labkit.losses.reconstruction import ReconstructionConfig
-from labkit.masks import MaskConfig
-from labkit.nn.critics import CRITICS, CriticConfig
-from labkit.nn.generator_config import GeneratorConfig
-from labkit.training.config import AdversarialStage, DataConfig, TrainConfig
+from labkit.settings.data import DataConfig, MaskConfig
+from labkit.settings.network import CRITICS, CriticConfig, GeneratorConfig
+from labkit.settings.objective import (
+    OBJECTIVES,
+    AdversarialConfig,
+    IDMRFConfig,
+    ObjectiveConfig,
+    ReconstructionConfig,
+)
+from labkit.settings.training import AdversarialStage, TrainConfig
 
 _RECTANGLES = DataConfig(masks=MaskConfig(kind="rectangle", side=128, margin=8), size=256)
 _IRREGULAR = DataConfig(masks=MaskConfig(kind="irregular"), size=256)

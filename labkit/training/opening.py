@@ -1,0 +1,104 @@
+"""What a run begins with: its folder, its pictures, its first weights."""
+
+from __future__ import annotations
+
+import torch
+from lightning_fabric import Fabric
+
+from labkit.data import ImageSource, open_images
+from labkit.errors import InputError
+from labkit.nn.generator import GMCNN
+from labkit.nn.weights import load_generator
+from labkit.settings import DataConfig, TrainConfig
+from labkit.training.checkpoint import RunFolder
+
+# Settings that may change when a run is resumed: none of them alters what a step computes.
+_FREE_ON_RESUME = {
+    "validate_every",
+    "checkpoint_every",
+    "log_every",
+    "validation_images",
+    "data.cache",
+}
+
+
+def check_folder(fabric: Fabric, run: RunFolder, config: TrainConfig, resume: bool) -> None:
+    """Refuse, in every process, a folder that is in use or holds another run."""
+    trouble = None
+    if fabric.is_global_zero:
+        try:
+            _refuse_other_runs(run, config, resume)
+        except InputError as error:
+            trouble = (error.problem, error.remedy)
+    if (trouble := fabric.broadcast(trouble)) is not None:
+        raise InputError(*trouble)
+
+
+def _refuse_other_runs(run: RunFolder, config: TrainConfig, resume: bool) -> None:
+    if not resume:
+        if run.holds_a_run():
+            raise InputError(
+                f"{run.path}: already holds a run",
+                "add --resume to go on with it, or choose another folder",
+            )
+        return
+    saved = TrainConfig.read(run.config)
+    differing = [name for name in config.differences(saved) if name not in _FREE_ON_RESUME]
+    if differing:
+        raise InputError(
+            f"{run.path}: the run was started with other settings: {', '.join(differing)}",
+            "resume with the settings in its config.json",
+        )
+
+
+def open_data(data: DataConfig) -> tuple[ImageSource, ImageSource]:
+    """The training set at its source size and the validation set at its training size.
+
+    Without validation pictures of its own, 5 % of a folder's are held out; scikit-image's few
+    photographs, which have no third part, are validated on their test split.
+    """
+
+    def spec(paths: tuple[str, ...]) -> str | tuple[str, ...]:
+        return paths[0] if len(paths) == 1 else paths
+
+    def files(paths: tuple[str, ...]) -> bool:
+        return paths[0] not in ("faces", "photos")
+
+    options = {"cache": data.cache == "memory"} if files(data.images) else {}
+    part = "all" if data.validation and files(data.images) else "train"
+    training = open_images(spec(data.images), data.source_size or data.size, part, **options)
+    if data.validation:
+        split = "all" if files(data.validation) else held_out(data.validation[0])
+        return training, open_images(spec(data.validation), data.size, split)
+    return training, open_images(spec(data.images), data.size, held_out(data.images[0]))
+
+
+def held_out(images: str) -> str:
+    """The split to measure on while training: scikit-image's few photographs have one for it."""
+    return "test" if images == "photos" else "val"
+
+
+def initial_generator(config: TrainConfig) -> GMCNN:
+    """The generator that a run starts from.
+
+    Raises:
+        InputError: weights of another generator than the configuration's.
+    """
+    if config.from_weights is None:
+        generator = torch.Generator().manual_seed(config.seed)
+        return GMCNN(config.generator, generator=generator)
+    model = load_generator(config.from_weights)
+    theirs, ours = model.config.to_dict(), config.generator.to_dict()
+    # What says nothing about a network's tensors, or is the run's own to say.
+    for name in ("initialisation", "trained_size"):
+        theirs[name] = ours[name]
+    differing = [name for name in ours if ours[name] != theirs[name]]
+    if differing:
+        found = ", ".join(f"{name} {theirs[name]!r}" for name in differing)
+        wanted = ", ".join(f"{name} {ours[name]!r}" for name in differing)
+        raise InputError(
+            f"{config.from_weights}: holds a generator with {found}, and the run's has {wanted}",
+            "configure the run for the generator in the file",
+        )
+    model.config = config.generator
+    return model.train()
