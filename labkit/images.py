@@ -40,6 +40,10 @@ def to_tensor(array: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
 
     Raises:
         InputError: another dtype or shape.
+
+    >>> grey = np.full((4, 4, 3), 51, np.uint8)
+    >>> to_tensor(grey).shape, round(to_tensor(grey).max().item(), 3)
+    (torch.Size([1, 3, 4, 4]), -0.6)
     """
     import torch
 
@@ -128,8 +132,7 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
     it into 8-bit RGB would silently invent or lose values.
 
     Args:
-        data: the file's bytes.
-        name: what to call it in an error.
+        name: what to call the file in an error.
 
     Raises:
         InputError: not a picture, truncated, transparent, or wider than 8 bits.
@@ -148,10 +151,7 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
             f"{name}: damaged picture ({error})", "save or download it again"
         ) from None
     if wide or picture.mode in _WIDE_MODES:
-        raise InputError(
-            f"{name}: more than 8 bits a channel",
-            "save it as 8-bit RGB",
-        )
+        raise InputError(f"{name}: more than 8 bits a channel", "save it as 8-bit RGB")
     if picture.mode in _EIGHT_BIT_MODES and "transparency" in picture.info:  # palette, colour key
         picture = picture.convert("RGBA")
     if picture.mode in _ALPHA_MODES:
@@ -171,16 +171,24 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     """Read a picture file as uint8 (H, W, 3), RGB; see `decode_image` for what is refused."""
+    return decode_image(read_bytes(path, "picture"), str(path))
+
+
+def read_bytes(path: str | os.PathLike[str], what: str) -> bytes:
+    """All of a file.
+
+    Raises:
+        InputError: it is not there, is a folder and not a `what`, or cannot be read.
+    """
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file")
     if path.is_dir():
-        raise InputError(f"{path}: is a folder, not a picture")
+        raise InputError(f"{path}: is a folder, not a {what}")
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    return decode_image(data, str(path))
 
 
 def _bits(picture: Image.Image, data: bytes) -> int:

@@ -1,6 +1,7 @@
 """An evaluation as one page to look at: tables, and every example under a slider.
 
-The page holds everything it shows, its script included, and asks no other site for anything.
+The page holds everything it shows, its script included, and asks no other site for anything. Its
+template, style and script lie in labkit/page, beside what the widgets draw with.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import html
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from string import Template
 
 import numpy as np
 
@@ -17,47 +19,11 @@ from labkit.evaluation.protocol import Example
 from labkit.evaluation.statistics import AS_REPORTED
 from labkit.images import png_bytes
 
-_PAGE = Path(__file__).parent.parent / "page"  # what the widgets draw with, too
-_PROTOCOL = "Composites, 8 bits, data range 255; means with their 95&nbsp;% bootstrap intervals."
+_PAGE = Path(__file__).parent.parent / "page"
 _REPORTED = f""" Rows that end in “{AS_REPORTED.strip(", ")}” are scored in the student report's
 way: the raw output instead of the composite, and images in [0,&nbsp;1] with a data range of 2,
 which alone adds 6.02&nbsp;dB."""
 HOLE = (213, 94, 0)  # vermilion, told apart from skin and sky also by the colour-blind
-
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.25rem 0.8rem; text-align: right; border-bottom: 1px solid #8886; }
-th:first-child { text-align: left; }
-td { white-space: nowrap; }
-th[scope="row"] { font-weight: inherit; }
-.scroll { overflow-x: auto; }
-.examples { display: flex; flex-wrap: wrap; gap: 1.5rem; }
-figure { margin: 0; max-width: 100%; }
-figcaption { margin-bottom: 0.4rem; }
-footer { margin-top: 2rem; font-size: 0.85rem; }
-"""
-
-# In a block: its names stand beside those of the painter's module.
-_SCRIPT = """{
-const data = JSON.parse(document.getElementById("examples").textContent);
-const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-const choices = [...document.querySelectorAll("select")];
-const releases = [];
-function show() {
-  releases.splice(0).forEach((release) => release());
-  const [left, right] = choices.map((choice) => choice.value);
-  data.forEach((example, index) => {
-    const el = document.getElementById(`example-${index}`);
-    const [after, before] = [left, right].map((name) => bytes(example.pictures[name]));
-    const description = `pair ${example.pair},`;
-    releases.push(mountCompare(el, { before, after, labels: [right, left], description }));
-  });
-}
-choices.forEach((choice) => (choice.onchange = show));
-show();
-}"""
 
 
 def html_report(
@@ -85,34 +51,25 @@ def html_report(
         f'<div class="labkit-painter" id="example-{index}"></div></figure>'
         for index, example in enumerate(examples)
     )
-    # In a script element "</" would end it, and "<!--" hide its end, wherever they stand.
-    payload = json.dumps(data).replace("<", "\\u003c")
-    module = (_PAGE / "painter.mjs").read_text(encoding="utf-8")
-    style = _STYLE + (_PAGE / "painter.css").read_text(encoding="utf-8")
-    about = ", ".join(
-        f"{key} {environment[key]}"
-        for key in ("date", "cpu", "torch", "size")
-        if key in environment
+    known = ("date", "cpu", "torch", "size")
+    about = ", ".join(f"{key} {environment[key]}" for key in known if key in environment)
+    return Template(_part("report.html")).substitute(
+        style=_part("report.css") + _part("painter.css"),
+        reported=_REPORTED if reported else "",
+        tables="\n".join(f'<div class="scroll">{_table(cells)}</div>' for cells in tables),
+        left=_choice("left", names, names[-2:-1]),
+        right=_choice("right", names, names[:1]),
+        figures=figures,
+        about=html.escape(about),
+        command=html.escape(str(environment.get("command", ""))),
+        # In a script element "</" would end it, and "<!--" hide its end, wherever they stand.
+        examples=json.dumps(data).replace("<", "\\u003c"),
+        script=_part("painter.mjs") + _part("report.mjs"),
     )
-    shown = "\n".join(f'<div class="scroll">{_table(cells)}</div>' for cells in tables)
-    return f"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Evaluation</title>
-<style>{style}</style>
-<h1>Evaluation</h1>
-<p>{_PROTOCOL}{_REPORTED if reported else ""}</p>
-{shown}
-<h2>Examples</h2>
-<p>Left of the line {_choice("left", names, names[-2:-1])}, right of it {_choice("right", names, names[:1])}.</p>
-<noscript><p>The examples need JavaScript; contact-sheet.png, beside this page, shows them too.</p></noscript>
-<div class="examples">{figures}</div>
-<footer><p>{html.escape(about)}</p><p><code>{html.escape(str(environment.get("command", "")))}</code></p></footer>
-<script type="application/json" id="examples">{payload}</script>
-<script type="module">{module}{_SCRIPT}</script>
-</html>
-"""  # noqa: E501 - lines of the page
+
+
+def _part(name: str) -> str:
+    return (_PAGE / name).read_text(encoding="utf-8")
 
 
 def _pictures(example: Example) -> dict[str, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +52,9 @@ def open_methods(
 
     Raises:
         InputError: an unknown name, weights that cannot be read, or nothing to evaluate.
+
+    >>> [method.label for method in open_methods(["telea", "ns"])]
+    ['telea', 'ns']
     """
     names, weights = list(dict.fromkeys(names)), list(dict.fromkeys(weights))
     for name in names:
@@ -64,28 +66,18 @@ def open_methods(
     if weights:
         from labkit.nn.weights import load_generator, weights_hash
 
-        labels = _labels(weights)
-        methods += [
-            Method(label, "gmcnn", load_generator(spec, device=device), weights_hash(spec))
-            for label, spec in zip(labels, weights, strict=True)
-        ]
+        short = [_short(Path(spec)) for spec in weights]
+        for spec, name in zip(weights, short, strict=True):
+            label = f"gmcnn {name if name and short.count(name) == 1 else spec}"
+            generator = load_generator(spec, device=device)
+            methods.append(Method(label, "gmcnn", generator, weights_hash(spec)))
     if not methods:
         raise InputError("nothing to evaluate", "name a method or weights")
     return methods
 
 
-def _labels(weights: Sequence[str]) -> list[str]:
-    """Short names for weights; those that would be the same keep their full path."""
-    short = []
-    for spec in weights:
-        path = Path(spec)
-        if path.is_dir():
-            short.append(path.name)  # no suffix to take off: it may be called lr0.001
-        else:
-            # Every run's file is called generator.safetensors: its folder tells runs apart.
-            short.append(path.parent.name if path.stem == "generator" else path.stem)
-    count = Counter(short)
-    return [
-        f"gmcnn {name if name and count[name] == 1 else spec}"
-        for name, spec in zip(short, weights, strict=True)
-    ]
+def _short(weights: Path) -> str:
+    if weights.is_dir():
+        return weights.name  # no suffix to take off: it may be called lr0.001
+    # Every run's file is called generator.safetensors: its folder tells runs apart.
+    return weights.parent.name if weights.stem == "generator" else weights.stem

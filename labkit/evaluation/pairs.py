@@ -26,6 +26,7 @@ from labkit.masks.files import decode_mask
 
 _JPEG = (".jpg", ".jpeg")
 _PICTURES = (*_JPEG, ".png", ".webp", ".bmp", ".tif", ".tiff")
+_LAYOUTS = "a pair is NNN.jpg with its mask NNN.png, or images/NAME with masks/NAME"
 SHAPE_TOLERANCE = 0.01  # relative difference of aspect ratios that rounding may cause
 
 
@@ -47,10 +48,9 @@ class Pair:
 
 
 def match(names: Iterable[str], where: str) -> dict[str, tuple[str, str]]:
-    """Match file names to pairs.
+    """Match paths of picture files, with forward slashes, to pairs.
 
     Args:
-        names: paths with forward slashes, of picture files.
         where: what to call the set in an error.
 
     Returns:
@@ -58,12 +58,14 @@ def match(names: Iterable[str], where: str) -> dict[str, tuple[str, str]]:
 
     Raises:
         InputError: a missing partner, two files for one name, or no pair at all.
+
+    >>> match(["set/1.jpg", "set/1.png"], "set")
+    {'1': ('set/1.jpg', 'set/1.png')}
     """
     images: dict[str, str] = {}
     masks: dict[str, str] = {}
     for name in sorted(names):
-        path = PurePosixPath(name)
-        key, role = _role(path)
+        key, role = _role(PurePosixPath(name))
         known = images if role == "image" else masks
         if key in known:
             raise InputError(
@@ -73,21 +75,12 @@ def match(names: Iterable[str], where: str) -> dict[str, tuple[str, str]]:
     for role, ours, theirs in (("mask", images, masks), ("image", masks, images)):
         if lonely := [ours[key] for key in ours if key not in theirs]:
             more = f" and {len(lonely) - 3} more" if len(lonely) > 3 else ""
-            raise InputError(
-                f"{where}: no {role} for {', '.join(lonely[:3])}{more}",
-                "a pair is NNN.jpg with its mask NNN.png, or images/NAME with masks/NAME",
-            )
+            raise InputError(f"{where}: no {role} for {', '.join(lonely[:3])}{more}", _LAYOUTS)
     if not images:
-        raise InputError(
-            f"{where}: no pairs",
-            "a pair is NNN.jpg with its mask NNN.png, or images/NAME with masks/NAME",
-        )
-    # Without the folders that all have in common.
-    depth = len(
-        PurePosixPath(os.path.commonpath([f"{PurePosixPath(k).parent}/" for k in images])).parts
-    )
+        raise InputError(f"{where}: no pairs", _LAYOUTS)
+    shared = PurePosixPath(os.path.commonpath([f"{PurePosixPath(key).parent}/" for key in images]))
     return {
-        "/".join(PurePosixPath(key).parts[depth:]): (images[key], masks[key])
+        "/".join(PurePosixPath(key).parts[len(shared.parts) :]): (images[key], masks[key])
         for key in sorted(images)
     }
 
@@ -104,9 +97,6 @@ def _role(path: PurePosixPath) -> tuple[str, str]:
 
 class Pairs:
     """The pairs of a folder or a tar file, read one at a time.
-
-    Args:
-        path: the folder or tar file.
 
     Raises:
         InputError: nothing there, not a tar file, or files that do not make pairs (see `match`).

@@ -33,6 +33,7 @@ from labkit.errors import InputError
 from labkit.evaluation.methods import Method
 from labkit.evaluation.metrics import l1, psnr, psnr_as_reported, ssim
 from labkit.evaluation.statistics import AS_REPORTED, Score, tenth_of
+from labkit.masks.files import resize_mask
 
 if TYPE_CHECKING:
     from labkit.evaluation.lpips import LPIPS
@@ -145,7 +146,7 @@ def evaluate(
         for method in methods:
             fills[method.label] = fill = method.fill(truth, mask)
             distance = None if lpips is None else lpips.between(truth, fill)
-            found = _psnr(truth, fill), ssim(truth, fill), l1(truth, fill), distance
+            found = min(psnr(truth, fill), PERFECT), ssim(truth, fill), l1(truth, fill), distance
             result.scores.append(Score(pair.name, method.label, ratio, *found))
         if config.as_reported:
             result.scores += _scores_as_reported(pair, ratio, methods, config.size)
@@ -155,24 +156,13 @@ def evaluate(
 
 
 def prepare(image: np.ndarray, mask: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """An image and its mask at the size of the protocol.
-
-    Args:
-        image: uint8 (H, W, 3).
-        mask: bool (h, w), True = missing; may differ in size from the image.
+    """An image, uint8 (H, W, 3), and its mask, bool (h, w), at the size of the protocol.
 
     Returns:
         uint8 (size, size, 3), resized with Lanczos, and bool (size, size), with nearest neighbour.
     """
     picture = Image.fromarray(image).resize((size, size), Image.Resampling.LANCZOS)
-    hole = Image.fromarray(mask.astype(np.uint8) * 255).resize(
-        (size, size), Image.Resampling.NEAREST
-    )
-    return np.array(picture), np.asarray(hole) > 127
-
-
-def _psnr(truth: np.ndarray, fill: np.ndarray) -> float:
-    return min(psnr(truth, fill), PERFECT)
+    return np.array(picture), resize_mask(mask, (size, size))
 
 
 def _scores_as_reported(

@@ -1,10 +1,12 @@
-"""From scores of single pairs to the rows of a result: means, intervals, means by hole ratio."""
+"""From scores of single pairs to the rows of a result: means, intervals, means by hole ratio.
+
+An interval is {"mean", "low", "high"}, low and high its 95 % bounds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from scipy.stats import t as student_t
@@ -42,56 +44,34 @@ class Score:
 def bootstrap_mean(
     values: Sequence[float] | np.ndarray, *, seed: int = 0, resamples: int = RESAMPLES
 ) -> dict[str, float]:
-    """The mean and its 95 % percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
+    """The mean and its percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
 
     Equal seeds draw the same pairs for every method, so that intervals can be compared.
 
-    Returns:
-        {"mean", "low", "high"}.
-
     Raises:
         InputError: no values, or values that are not finite.
+
+    >>> {key: round(value, 2) for key, value in bootstrap_mean([24.0, 25.0, 29.0]).items()}
+    {'mean': 26.0, 'low': 24.0, 'high': 29.0}
     """
-    array = _finite(values, "a bootstrap interval")
-    slices = [drawn @ array for drawn in _draws(seed, array.size, resamples)]
-    low, high = np.percentile(np.concatenate(slices) / array.size, [2.5, 97.5])
+    array, rng, means = _finite(values), np.random.default_rng(seed), []
+    step = max(1, _SLICE // array.size)
+    for start in range(0, resamples, step):
+        drawn = rng.integers(0, array.size, (min(step, resamples - start), array.size))
+        means.append(array[drawn].mean(axis=1))
+    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
     return {"mean": float(array.mean()), "low": float(low), "high": float(high)}
 
 
-@lru_cache(maxsize=1)
-def _kept_draws(seed: int, size: int, resamples: int) -> list[np.ndarray]:
-    """What `_draws` gives, kept: a table asks for the same draws for every method and measure."""
-    return list(_fresh_draws(seed, size, resamples))
-
-
-def _draws(seed: int, size: int, resamples: int) -> Iterable[np.ndarray]:
-    """How often each resample has each value, float64 (n, size), in slices of the resamples."""
-    draw = _kept_draws if size * resamples <= _SLICE else _fresh_draws
-    return draw(seed, size, resamples)
-
-
-def _fresh_draws(seed: int, size: int, resamples: int) -> Iterator[np.ndarray]:
-    generator = np.random.default_rng(seed)
-    step = max(1, _SLICE // size)
-    for start in range(0, resamples, step):
-        count = min(step, resamples - start)
-        drawn = generator.integers(0, size, (count, size))
-        drawn += np.arange(count)[:, None] * size
-        yield np.bincount(drawn.ravel(), minlength=count * size).reshape(count, size).astype(float)
-
-
 def student_interval(values: Sequence[float]) -> dict[str, float]:
-    """The mean of independent runs and its 95 % interval by Student's t, for a handful of them.
+    """The mean of a handful of independent runs and its interval by Student's t.
 
     A single run says nothing of its spread; low and high are then its value.
-
-    Returns:
-        {"mean", "low", "high"}.
 
     Raises:
         InputError: no values, or values that are not finite.
     """
-    array = _finite(values, "an interval")
+    array = _finite(values)
     mean, half = float(array.mean()), 0.0
     if array.size > 1:
         quantile = float(student_t.ppf(0.975, array.size - 1))
@@ -99,19 +79,18 @@ def student_interval(values: Sequence[float]) -> dict[str, float]:
     return {"mean": mean, "low": mean - half, "high": mean + half}
 
 
-def _finite(values: Sequence[float] | np.ndarray, what: str) -> np.ndarray:
+def _finite(values: Sequence[float] | np.ndarray) -> np.ndarray:
     """The values as float64 (N,), N at least 1."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or not array.size or not np.isfinite(array).all():
-        raise InputError(f"{what} needs a list of finite values")
+        raise InputError("an interval needs a list of finite values")
     return array
 
 
 def tenth_of(hole_ratio: float) -> tuple[float, float]:
     """The tenth that a hole ratio lies in, lower end included: 0.25 → (0.2, 0.3).
 
-    Not NVIDIA's bins (`labkit.masks.ratio.bin_index`), which begin at 0.01 and include their upper
-    end.
+    Not NVIDIA's bins (`labkit.masks.bin_index`), which begin at 0.01 and include their upper end.
     """
     # A ratio such as 0.3 is stored a little below itself in places: 1e-9 is less than one pixel.
     index = min(int(hole_ratio / BIN_WIDTH + 1e-9), round(1 / BIN_WIDTH) - 1)
@@ -122,11 +101,9 @@ def summarise(scores: Sequence[Score], *, seed: int = 0) -> list[dict[str, objec
     """The rows of ``summary.json``, one a method, in the order the methods first appear.
 
     Returns:
-        a row a method; only tenths that hold a pair are listed.
-
-        ``[{"method", "pairs", "psnr": {"mean", "low", "high"}, "ssim": {…}, "l1": {…}, "lpips":
-        {…}, "by_hole_ratio": [{"from", "to", "pairs", "psnr", "ssim", "l1", "lpips"}]}]``, without
-        "lpips" where it was not measured.
+        ``[{"method", "pairs", "psnr": interval, "ssim": …, "l1": …, "lpips": …, "by_hole_ratio":
+        [{"from", "to", "pairs", "psnr", "ssim", "l1", "lpips"}]}]``, without "lpips" where it was
+        not measured, and with those tenths only that hold a pair.
     """
     rows: list[dict[str, object]] = []
     for method in dict.fromkeys(score.method for score in scores):
@@ -134,22 +111,13 @@ def summarise(scores: Sequence[Score], *, seed: int = 0) -> list[dict[str, objec
         bins: dict[tuple[float, float], list[Score]] = {}
         for score in sorted(own, key=lambda s: s.hole_ratio):
             bins.setdefault(tenth_of(score.hole_ratio), []).append(score)
-        rows.append(
-            {
-                "method": method,
-                "pairs": len(own),
-                **_intervals(_columns(own), seed),
-                "by_hole_ratio": [
-                    {
-                        "from": low,
-                        "to": high,
-                        "pairs": len(members),
-                        **{m: _round(np.mean(v)) for m, v in _columns(members).items()},
-                    }
-                    for (low, high), members in bins.items()
-                ],
-            }
-        )
+        by_hole_ratio = [
+            {"from": low, "to": high, "pairs": len(members)}
+            | {m: _round(np.mean(v)) for m, v in _columns(members).items()}
+            for (low, high), members in bins.items()
+        ]
+        row = {"method": method, "pairs": len(own), **_intervals(_columns(own), seed)}
+        rows.append(row | {"by_hole_ratio": by_hole_ratio})
     return rows
 
 
@@ -160,8 +128,8 @@ def paired_differences(scores: Sequence[Score], *, seed: int = 0) -> list[dict[s
     pair is free of that, and its interval is much narrower than those of the means.
 
     Returns:
-        ``[{"method", "minus", "pairs", "psnr": {"mean", "low", "high"}, "ssim": {…}, …}]``, for
-        methods that were scored on the same pairs.
+        ``[{"method", "minus", "pairs", "psnr": interval, "ssim": …}]``, for methods that were
+        scored on the same pairs.
     """
     by_method: dict[str, dict[str, Score]] = {}
     for score in scores:
@@ -177,9 +145,8 @@ def paired_differences(scores: Sequence[Score], *, seed: int = 0) -> list[dict[s
             ours = _columns(list(own.values()))
             theirs = _columns([by_method[other][pair] for pair in own])
             gains = {m: np.subtract(ours[m], theirs[m]) for m in ours if m in theirs}
-            rows.append(
-                {"method": name, "minus": other, "pairs": len(own), **_intervals(gains, seed)}
-            )
+            row = {"method": name, "minus": other, "pairs": len(own), **_intervals(gains, seed)}
+            rows.append(row)
     return rows
 
 
@@ -192,11 +159,10 @@ def _columns(scores: Sequence[Score]) -> dict[str, list[float]]:
 def _intervals(
     columns: Mapping[str, Sequence[float] | np.ndarray], seed: int
 ) -> dict[str, dict[str, float]]:
-    return {m: _rounded(bootstrap_mean(values, seed=seed)) for m, values in columns.items()}
-
-
-def _rounded(interval: dict[str, float]) -> dict[str, float]:
-    return {key: _round(value) for key, value in interval.items()}
+    return {
+        m: {key: _round(value) for key, value in bootstrap_mean(values, seed=seed).items()}
+        for m, values in columns.items()
+    }
 
 
 def _round(value: float) -> float:

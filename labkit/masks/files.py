@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from labkit.archive import Entry, PathLike
+from labkit.archive import PathLike
 from labkit.checks import check_size
 from labkit.errors import InputError
 from labkit.files import atomic_write
-from labkit.images import decode_image
+from labkit.images import decode_image, read_bytes
 from labkit.masks.ratio import hole_ratio
 
 THRESHOLD = 127
@@ -29,41 +29,9 @@ class PolarityWarning(UserWarning):
     """A mask is almost all hole: black and white are probably the wrong way round."""
 
 
-def read_mask(
-    path: PathLike,
-    *,
-    size: Sequence[int] | None = None,
-    invert: bool = False,
-    resize: bool = False,
-    option: str = "",
-) -> np.ndarray:
-    """Read a mask file.
-
-    A mask without a hole is returned as it is: there is nothing to fill, and filling leaves the
-    picture unchanged.
-
-    Args:
-        size: (H, W) of the picture the mask is for; None takes any.
-        invert: the file has the opposite polarity, white = known.
-        resize: bring a mask of another size to `size` by nearest pixels, instead of refusing it.
-        option: the caller's name for `invert`, to be said where that may be the remedy.
-
-    Returns:
-        bool (H, W), True = missing.
-
-    Raises:
-        InputError: not a mask (see `decode_mask`), another size, or all missing.
-
-    Warns:
-        PolarityWarning: more than nine tenths are missing.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder, not a mask")
-    data = Entry(path.name, str(path)).read()
-    return decode_mask(data, str(path), size=size, invert=invert, resize=resize, option=option)
+def read_mask(path: PathLike, **options) -> np.ndarray:
+    """Read a mask file: `decode_mask` of its bytes, with the same options and errors."""
+    return decode_mask(read_bytes(path, "mask"), str(path), **options)
 
 
 def decode_mask(
@@ -75,11 +43,27 @@ def decode_mask(
     resize: bool = False,
     option: str = "",
 ) -> np.ndarray:
-    """A mask from the bytes of its file; arguments and result as `read_mask`.
+    """A mask from the bytes of its file.
+
+    A mask without a hole is returned as it is: there is nothing to fill, and filling leaves the
+    picture unchanged.
+
+    Args:
+        name: what to call it in an error.
+        size: (H, W) of the picture the mask is for; None takes any.
+        invert: the file has the opposite polarity, white = known.
+        resize: bring a mask of another size to `size` by nearest pixels, instead of refusing it.
+        option: the caller's name for `invert`, to be said where that may be the remedy.
+
+    Returns:
+        bool (H, W), True = missing.
 
     Raises:
         InputError: not a picture; coloured, transparent or deeper than 8 bits; values 0 and 1 in
             place of 0 and 255; another size; or all missing.
+
+    Warns:
+        PolarityWarning: more than nine tenths are missing.
     """
     mask = _threshold(data, name) ^ invert
     if size is not None:
@@ -90,7 +74,7 @@ def decode_mask(
                 f"the image {width}×{height}",
                 "ask for the mask to be resized, or make one of the image's size",
             )
-        mask = _resize(mask, (height, width))
+        mask = resize_mask(mask, (height, width))
     by = f" ({option})" if option else ""
     if mask.all():
         remedy = "do not invert it" if invert else "invert the mask"
@@ -140,23 +124,22 @@ def _threshold(data: bytes, name: str) -> np.ndarray:
     return grey > THRESHOLD
 
 
-def _resize(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """bool (h, w) → bool (H, W) by nearest pixels."""
-    if mask.shape == size:
-        return mask
-    picture = Image.fromarray(mask.astype(np.uint8) * 255)
-    return np.asarray(picture.resize(size[::-1], Image.Resampling.NEAREST)) > THRESHOLD
+def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """bool (h, w) → bool (H, W) by nearest pixels.
+
+    >>> resize_mask(np.array([[True, False]]), (2, 4)).astype(int)
+    array([[1, 1, 0, 0],
+           [1, 1, 0, 0]])
+    """
+    return np.array(Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST))
 
 
 def write_mask(path: PathLike, mask: np.ndarray) -> None:
-    """Write a mask as a black and white PNG, white = missing, atomically.
-
-    Args:
-        path: a ``.png`` file; other formats could blur the edges.
-        mask: (H, W), bool, or numbers that are all 0 or 1.
+    """Write a mask, (H, W) of zeros and ones or bool, as a black and white PNG, white = missing.
 
     Raises:
-        InputError: another suffix, shape or value, or a file that cannot be written.
+        InputError: a suffix but ``.png``, as other formats could blur the edges; another shape or
+            value, or a file that cannot be written.
     """
     path, mask = Path(path), np.asarray(mask)
     if path.suffix.lower() != ".png":
