@@ -32,19 +32,19 @@ from measure import (
 )
 from torch import Tensor
 
-from labkit.data.memory import available_memory
 from labkit.data.photos import Photos
 from labkit.images import to_tensor
 from labkit.inpainting import inpaint
 from labkit.losses.id_mrf import id_mrf
+from labkit.machine import available_memory
 from labkit.masks import irregular
 from labkit.nn.features import Features
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 VARIANTS: dict[str, Loss] = {
     "baseline": release.id_mrf,
-    "dense": lambda v, s: id_mrf(v, s, reduction="sum", path="dense"),
-    "streamed": lambda v, s: id_mrf(v, s, reduction="sum", path="streamed"),
+    "dense": lambda v, s: id_mrf(v, s, reduction="sum", algorithm="dense"),
+    "streamed": lambda v, s: id_mrf(v, s, reduction="sum", algorithm="streamed"),
 }
 STRIDE = 4  # pixels between two positions of relu3_2
 CHANNELS = 256

@@ -70,9 +70,7 @@ class Entry:
         return data
 
 
-def list_files(
-    path: PathLike | Sequence[PathLike], suffixes: Iterable[str] | None = None
-) -> list[Entry]:
+def list_files(path: PathLike | Sequence[PathLike], suffixes: Iterable[str]) -> list[Entry]:
     """The files in a folder (at any depth) or tar file, or in several, sorted by name within each.
 
     A folder that holds no such file itself but holds ``.tar`` files is read as a set of shards.
@@ -80,7 +78,7 @@ def list_files(
 
     Args:
         path: a folder, a ``.tar`` file, or a sequence of them.
-        suffixes: which files count, such as (".jpg", ".png"), in either case; None for all.
+        suffixes: which files count, such as (".jpg", ".png"), in either case.
 
     Raises:
         InputError: a path that is missing or neither; a compressed, truncated or unsafe archive; or
@@ -89,32 +87,37 @@ def list_files(
     paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
     if not paths:
         raise InputError("no folder or tar file was named")
-    wanted = None if suffixes is None else tuple(suffix.lower() for suffix in suffixes)
+    wanted = tuple(suffix.lower() for suffix in suffixes)
     entries: list[Entry] = []
     for place in map(Path, paths):
         found = _list_folder(place, wanted) if place.is_dir() else _list_tar(place, wanted)
         if not found:
-            kinds = "files" if wanted is None else f"{', '.join(wanted)} files"
-            raise InputError(f"{place}: holds no {kinds}", "name the folder or tar file that does")
+            raise InputError(
+                f"{place}: holds no {', '.join(wanted)} files",
+                "name the folder or tar file that does",
+            )
         entries += found
     return entries
 
 
-def counts(name: str, suffixes: tuple[str, ...] | None) -> bool:
-    """Whether a file is one of those asked for: no hidden one, and with one of the suffixes."""
+def counts(name: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether a file is one of those asked for: no hidden one, and with one of the suffixes.
+
+    >>> [counts(name, (".png",)) for name in ("a/b.PNG", "a/.b.png", "__MACOSX/b.png")]
+    [True, False, False]
+    """
     path = PurePosixPath(name)
-    if any(part.startswith(".") or part == "__MACOSX" for part in path.parts):
-        return False
-    return suffixes is None or path.suffix.lower() in suffixes
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    return not hidden and path.suffix.lower() in suffixes
 
 
-def _list_folder(folder: Path, suffixes: tuple[str, ...] | None) -> list[Entry]:
+def _list_folder(folder: Path, suffixes: tuple[str, ...]) -> list[Entry]:
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror})")
+
     names: list[str] = []
-    try:
-        for root, _, files in os.walk(folder, onerror=_raise):
-            names += [(Path(root) / file).relative_to(folder).as_posix() for file in files]
-    except OSError as error:
-        raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from None
+    for root, _, files in os.walk(folder, onerror=refuse):
+        names += [(Path(root) / file).relative_to(folder).as_posix() for file in files]
     names.sort()
     entries = [Entry(name, str(folder / name)) for name in names if counts(name, suffixes)]
     if entries:
@@ -123,11 +126,7 @@ def _list_folder(folder: Path, suffixes: tuple[str, ...] | None) -> list[Entry]:
     return [entry for shard in shards for entry in _list_tar(folder / shard, suffixes)]
 
 
-def _raise(error: OSError) -> None:
-    raise error
-
-
-def _list_tar(path: Path, suffixes: tuple[str, ...] | None) -> list[Entry]:
+def _list_tar(path: Path, suffixes: tuple[str, ...]) -> list[Entry]:
     if not path.exists():
         raise InputError(f"{path}: no such folder or tar file")
     if path.suffix.lower() in _COMPRESSED:
@@ -139,7 +138,8 @@ def _list_tar(path: Path, suffixes: tuple[str, ...] | None) -> list[Entry]:
     try:
         with tarfile.open(path, "r:") as archive:
             for member in archive:
-                _refuse_unsafe(path, member)
+                plain = (member.isreg() or member.isdir()) and not member.issparse()
+                refuse_unsafe(path, member.name, plain)
                 if member.isreg() and counts(member.name, suffixes):
                     entries.append(Entry(member.name, str(path), member.offset_data, member.size))
             refuse_truncated(path, archive)
@@ -152,34 +152,27 @@ def _list_tar(path: Path, suffixes: tuple[str, ...] | None) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.name)
 
 
-def _refuse_unsafe(path: Path, member: tarfile.TarInfo) -> None:
-    name = PurePosixPath(member.name)
-    if name.is_absolute() or ".." in name.parts or "\\" in member.name:
-        problem = "lies outside the archive"
-    elif member.issym() or member.islnk():
-        problem = "is a link"
-    elif not (member.isreg() or member.isdir()):
-        problem = "is neither a file nor a folder"
-    elif member.issparse():
-        problem = "is stored as a sparse file"
+def refuse_unsafe(archive: Path, name: str, plain: bool) -> None:
+    """Raise InputError for a member that points outside of its archive, or is no plain file or
+    folder: the archive was not made in good faith."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
+        problem = "points outside of it"
+    elif not plain:
+        problem = "is no plain file"
     else:
         return
     raise InputError(
-        f"{path}: member {member.name} {problem}", "make the archive again from plain files"
+        f"{archive}: its member {name!r} {problem}",
+        "this archive cannot be trusted; make it again from plain files",
     )
 
 
 def refuse_truncated(path: Path, archive: tarfile.TarFile) -> None:
-    """Raise unless a block of zeros follows the last member, as in every complete tar file.
+    """Raise DamagedArchive unless a block of zeros follows the last member of an archive whose
+    members were listed, as in every complete tar file.
 
     `tarfile` takes an archive that breaks off or is damaged between two members for a whole one.
-
-    Args:
-        path: of the archive, for the message.
-        archive: open, its members listed to the last.
-
-    Raises:
-        DamagedArchive: something else follows, or nothing.
     """
     archive.fileobj.seek(archive.offset)
     if archive.fileobj.read(_BLOCK) != bytes(_BLOCK):

@@ -1,4 +1,4 @@
-"""One seed, many independent streams of random numbers.
+"""One seed, many independent streams of random numbers, and draws from them.
 
 A stream is named by whole numbers of any size, (seed, what for, step, …), none negative. Two names
 never share numbers, and a name gives the same numbers whatever was drawn before.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
 # What a stream is for: the second word of its name.
 SHUFFLE, AUGMENT, MASK, CRITICS, INTERPOLATION = range(5)
@@ -49,3 +50,21 @@ def _sequence(words: tuple[int, ...]) -> np.random.SeedSequence:
         count = -(-word.bit_length() // _BITS)
         pieces += [count, *np.frombuffer(word.to_bytes(4 * count, "little"), "<u4").tolist()]
     return np.random.SeedSequence(pieces, spawn_key=(0,))
+
+
+def whole(
+    low: int | Tensor, high: int | Tensor, shape: tuple[int, ...], rng: torch.Generator
+) -> Tensor:
+    """Whole numbers low … high, both included and each as likely; bounds may differ per element.
+
+    Returns:
+        int64 of `shape`, with which tensors given as bounds must broadcast, on the generator's
+        device.
+    """
+    uniform = torch.rand(shape, generator=rng, device=rng.device)
+    return low + (uniform * (high - low + 1)).long()
+
+
+def between(low: float, high: float, shape: tuple[int, ...], rng: torch.Generator) -> Tensor:
+    """Uniform float32 of `shape` in [low, high), on the generator's device."""
+    return low + (high - low) * torch.rand(shape, generator=rng, device=rng.device)

@@ -197,7 +197,7 @@ def test_bad_sizes(size: object) -> None:
 
 
 def test_bad_splits_seeds_and_indices() -> None:
-    with pytest.raises(InputError, match="unknown split 'all'; choose one of train, val, test"):
+    with pytest.raises(InputError, match=r"split .all. is unknown; one of train, val, test"):
         RenderedFaces(64, "all")
     for seed in (-1, 2**40, 0.5, True):
         with pytest.raises(InputError, match="seed"):

@@ -328,7 +328,7 @@ def test_a_configuration_survives_json(config: MaskConfig) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"kind": "square"}, "unknown kind of mask 'square'"),
+        ({"kind": "square"}, "kind 'square'"),
         ({"kind": "files"}, "need a path"),
         ({"kind": "files", "path": ()}, "need a path"),
         ({"kind": "mixed", "path": "masks"}, "take no path"),
@@ -336,7 +336,7 @@ def test_a_configuration_survives_json(config: MaskConfig) -> None:
         ({"bin": True}, "bin True"),
         ({"border": "no"}, "border 'no'"),
         ({"invert": 1}, "invert 1"),
-        ({"side": "64"}, "side '64'"),
+        ({"side": "64"}, "'64': must be"),
         ({"strokes": (0, 2)}, "strokes"),
         ({"turns": (4, 2)}, "turns"),
         ({"width": (0.2, 2.0)}, "width"),

@@ -92,7 +92,7 @@ def test_describe_is_json() -> None:
     ("options", "message"),
     [
         ({"size": 4}, "size 4"),
-        ({"size": 64, "split": "val"}, "unknown split 'val'; choose one of train, test"),
+        ({"size": 64, "split": "val"}, "split 'val' is unknown; one of train, test"),
         ({"size": 64, "seed": -1}, "seed -1"),
         ({"size": 64, "scale": (0.9, 0.5)}, "scale"),
         ({"size": 64, "scale": (0.5, 1.5)}, "scale"),

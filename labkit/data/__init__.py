@@ -4,10 +4,35 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
-from labkit.data.source import ImageSource
+import numpy as np
 
 __all__ = ["ImageSource", "open_images"]
+
+
+@runtime_checkable
+class ImageSource(Protocol):
+    """An indexed set of square colour pictures, whether rendered, packaged or read from disk.
+
+    An index always gives the same picture: shuffling, augmentation and batching are the business of
+    whoever asks, so that a training run can be repeated or resumed from its step number alone.
+    """
+
+    size: int
+    """Side of every picture in pixels."""
+
+    def __len__(self) -> int:
+        """How many pictures there are."""
+        ...
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """uint8 (B, size, size, 3), RGB: the pictures at `indices`, in that order."""
+        ...
+
+    def describe(self) -> dict[str, object]:
+        """What this set is, in values that JSON can hold: kind, split, size, counts."""
+        ...
 
 
 def open_images(
@@ -28,16 +53,17 @@ def open_images(
 
     Raises:
         InputError: an unknown split, a bad size, or files that cannot be used.
+
+    >>> open_images("faces", 64).batch([7, 8]).shape
+    (2, 64, 64, 3)
     """
     # Imported on demand: rendered faces need nothing but NumPy.
     if spec == "faces":
-        from labkit.faces.render import RenderedFaces
+        from labkit.faces.render import RenderedFaces as Opened
+    elif spec == "photos":
+        from labkit.data.photos import Photos as Opened
+    else:
+        from labkit.data.folder import ImageFolder
 
-        return RenderedFaces(size, split, **options)  # type: ignore[arg-type]
-    if spec == "photos":
-        from labkit.data.photos import Photos
-
-        return Photos(size, split, **options)  # type: ignore[arg-type]
-    from labkit.data.folder import ImageFolder
-
-    return ImageFolder(spec, size, split=split, **options)  # type: ignore[arg-type]
+        return ImageFolder(spec, size, split=split, **options)  # type: ignore[arg-type]
+    return Opened(size, split, **options)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from labkit.data.source import ImageSource
+from labkit.data import ImageSource
 from labkit.errors import InputError
 from labkit.masks import sample_masks
 from labkit.seeds import AUGMENT, MASK, SHUFFLE, numpy_generator, torch_generator

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from labkit.data.memory import available_memory
-from labkit.data.source import ImageSource
+from labkit.data import ImageSource
 from labkit.errors import InputError
+from labkit.machine import available_memory
 
 _CHUNK = 64
 

@@ -1,7 +1,7 @@
 """A user's own photographs, in folders or tar shards, as square pictures of one size.
 
 Which side of the 95/5 split a file falls on follows from a hash of its name alone: files that are
-added, removed or moved to another folder change nothing for the others.
+added, removed or moved to another folder change nothing for the others. Chapter 2.
 """
 
 from __future__ import annotations
@@ -10,28 +10,27 @@ import hashlib
 import io
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from labkit.archive import Entry, PathLike, list_files
-from labkit.checks import check_indices, check_split, check_whole
-from labkit.data.memory import available_memory
-from labkit.errors import InputError
+from labkit.checks import check_indices, check_whole
+from labkit.errors import InputError, check_choice
 from labkit.images import decode_image
+from labkit.machine import available_memory
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 SMALLEST_SIDE = 32
 _HEADER_BYTES = 1 << 16  # enough for the size of any picture without long EXIF or colour profile
-_IN_FLIGHT = 64  # pictures decoded ahead of the one that is stored
 
 
 class ImageFolder:
-    """Photographs of any size from folders and tar files, cut to squares.
+    """Photographs of any size from folders and tar files, cut to squares; an `ImageSource`.
 
     The shortest side is brought to `size` by Lanczos filtering and the centre is kept. When the set
     is opened, only the header of each file is read; a file that turns out to be damaged when it is
@@ -50,6 +49,7 @@ class ImageFolder:
         workers: threads that check and decode; None for one per CPU core, at most 8.
 
     Attributes:
+        names: of the pictures, in the order of their indices.
         rejected: (name, reason) of each file that was left out.
 
     Raises:
@@ -67,28 +67,31 @@ class ImageFolder:
         cache: bool = False,
         workers: int | None = None,
     ) -> None:
-        self.size = check_whole("size", size, SMALLEST_SIDE, 1 << 14)
-        self.split = check_split(split, ("train", "val", "all"))
+        check_choice("split", split, ("train", "val", "all"))
         if not 0 <= val_fraction < 1:
             raise InputError(f"validation fraction {val_fraction} must lie in [0, 1)")
-        self.val_fraction = float(val_fraction)
+        self.size = check_whole("size", size, SMALLEST_SIDE, 1 << 14)
+        self.split, self.val_fraction = split, float(val_fraction)
         self.rejected: list[tuple[str, str]] = []
         self._workers = check_whole("workers", workers or min(os.cpu_count() or 1, 8), 1, 256)
-        self._paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+        paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+        self._paths, self._where = paths, ", ".join(map(str, paths))
         self._cache: np.ndarray | None = None
         self._damaged: set[int] = set()
 
-        everything = list_files(self._paths, SUFFIXES)
-        self._entries = [entry for entry in everything if self._is_ours(entry)]
+        everything = list_files(paths, SUFFIXES)
+        self._entries = [
+            entry
+            for entry in everything
+            if split == "all"
+            or is_validation(entry.base_name, self.val_fraction) == (split == "val")
+        ]
         if not self._entries:
             raise InputError(
                 f"{self._where}: none of the {len(everything)} pictures falls into split {split!r}",
                 "use more pictures, or name a folder of its own for each split (--validation)",
             )
-        with ThreadPoolExecutor(self._workers) as pool:
-            headers = pool.map(_header_problem, self._entries)
-            count = len(self._entries)
-            self._keep(list(tqdm(headers, "pictures", count, disable=None, leave=False)))
+        self._keep(self._looked_at(lambda at: _header_problem(self._entries[at]), "pictures"))
         if cache:
             self._fill_cache()
 
@@ -97,7 +100,6 @@ class ImageFolder:
 
     @property
     def names(self) -> list[str]:
-        """Names of the pictures, in the order of their indices."""
         return [entry.name for entry in self._entries]
 
     def batch(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -133,35 +135,27 @@ class ImageFolder:
             InputError: nothing usable is left.
         """
         if self._cache is None:
-            problems = [
-                picture if isinstance(picture, str) else None
-                for picture in self._decoded("checking pictures")
-            ]
+            problems = self._looked_at(lambda at: _problem(self._read(at)), "checking pictures")
             self._damaged.clear()  # what was found at loading is among them, at its old index
             self._keep(problems)
         return self.rejected
 
-    @property
-    def _where(self) -> str:
-        return ", ".join(str(path) for path in self._paths)
+    def _read(self, at: int) -> np.ndarray | str:
+        """uint8 (size, size, 3), or what is wrong with the file."""
+        return _read_square(self._entries[at], self.size)
 
-    def _is_ours(self, entry: Entry) -> bool:
-        if self.split == "all":
-            return True
-        return is_validation(entry.base_name, self.val_fraction) == (self.split == "val")
+    def _looked_at(self, look: Callable[[int], str | None], title: str) -> list[str | None]:
+        """What `look` says of each file by its index, by several threads."""
+        with ThreadPoolExecutor(self._workers) as pool:
+            said = pool.map(look, range(len(self)))
+            return list(tqdm(said, title, len(self), disable=None, leave=False))
 
     def _keep(self, problems: Sequence[str | None]) -> None:
         """Leave out the entries that have a problem."""
-        bad = [
-            (entry.name, problem)
-            for entry, problem in zip(self._entries, problems, strict=True)
-            if problem is not None
-        ]
-        self._entries = [
-            entry for entry, problem in zip(self._entries, problems, strict=True) if problem is None
-        ]
-        known = set(self.rejected)  # by `batch`, before a scan
-        bad = [item for item in bad if item not in known]
+        judged = list(zip(self._entries, problems, strict=True))
+        bad = [(entry.name, problem) for entry, problem in judged if problem is not None]
+        bad = [item for item in bad if item not in self.rejected]  # by `batch`, before a scan
+        self._entries = [entry for entry, problem in judged if problem is None]
         self.rejected += bad
         if not self._entries:
             name, problem = self.rejected[0]
@@ -170,19 +164,7 @@ class ImageFolder:
                 f"{name}: {problem}"
             )
         if bad:
-            _warn_left_out(self._where, bad)
-
-    def _decoded(self, title: str) -> Iterator[np.ndarray | str]:
-        """Each picture in order, or what is wrong with it; decoded by threads, few at a time."""
-        with (
-            ThreadPoolExecutor(self._workers) as pool,
-            tqdm(total=len(self), desc=title, unit="picture", disable=None) as bar,
-        ):
-            for start in range(0, len(self), _IN_FLIGHT):
-                group = self._entries[start : start + _IN_FLIGHT]
-                for picture in pool.map(lambda entry: _read_square(entry, self.size), group):
-                    bar.update()
-                    yield picture
+            self._warn(bad)
 
     def _fill_cache(self) -> None:
         needed = len(self) * self.size**2 * 3
@@ -194,16 +176,20 @@ class ImageFolder:
                 "train without the cache, or at a smaller size",
             )
         pictures = np.empty((len(self), self.size, self.size, 3), dtype=np.uint8)
-        problems: list[str | None] = []
-        row = 0
-        for picture in self._decoded("reading pictures"):
-            usable = not isinstance(picture, str)
-            problems.append(None if usable else picture)
-            if usable:
-                pictures[row] = picture
-                row += 1
+
+        def store(at: int) -> str | None:
+            picture = self._read(at)
+            if (problem := _problem(picture)) is None:
+                pictures[at] = picture
+            return problem
+
+        problems = self._looked_at(store, "reading pictures")
         self._keep(problems)
-        self._cache = pictures[:row]
+        usable = [row for row, problem in enumerate(problems) if problem is None]
+        for new, old in enumerate(usable):  # in place: there may be no room for a copy
+            if new != old:
+                pictures[new] = pictures[old]
+        self._cache = pictures[: len(usable)]
 
     def _load(self, index: int) -> np.ndarray:
         """uint8 (size, size, 3): picture `index`, or the next one that is not damaged."""
@@ -211,13 +197,18 @@ class ImageFolder:
             at = (index + step) % len(self)
             if at in self._damaged:
                 continue
-            picture = _read_square(self._entries[at], self.size)
-            if not isinstance(picture, str):
+            picture = self._read(at)
+            if (problem := _problem(picture)) is None:
                 return picture
             self._damaged.add(at)
-            self.rejected.append((self._entries[at].name, picture))
-            _warn_left_out(self._where, self.rejected[-1:])
+            self.rejected.append((self._entries[at].name, problem))
+            self._warn(self.rejected[-1:])
         raise InputError(f"{self._where}: not one usable picture is left", "look at `rejected`")
+
+    def _warn(self, bad: Sequence[tuple[str, str]]) -> None:
+        shown = "; ".join(f"{name}: {problem}" for name, problem in bad[:3])
+        more = f"; and {len(bad) - 3} more, see `rejected`" if len(bad) > 3 else ""
+        warnings.warn(f"{self._where}: {len(bad)} left out: {shown}{more}", stacklevel=4)
 
 
 def is_validation(base_name: str, fraction: float) -> bool:
@@ -227,12 +218,6 @@ def is_validation(base_name: str, fraction: float) -> bool:
     """
     digest = hashlib.sha256(base_name.encode()).digest()
     return int.from_bytes(digest[:8], "big") < fraction * 2**64
-
-
-def _warn_left_out(where: str, bad: Sequence[tuple[str, str]]) -> None:
-    shown = "; ".join(f"{name}: {problem}" for name, problem in bad[:3])
-    more = f"; and {len(bad) - 3} more, see `rejected`" if len(bad) > 3 else ""
-    warnings.warn(f"{where}: {len(bad)} left out: {shown}{more}", stacklevel=4)
 
 
 def _header_problem(entry: Entry) -> str | None:
@@ -262,19 +247,15 @@ def _dimensions(data: bytes) -> tuple[int, int]:
 def _read_square(entry: Entry, size: int) -> np.ndarray | str:
     """uint8 (size, size, 3), or what is wrong with the file."""
     try:
-        image = decode_image(entry.read(), str(entry))
+        image = Image.fromarray(decode_image(entry.read(), str(entry)))
     except InputError as error:
         return _without_place(error, entry)
-    height, width = image.shape[:2]
-    side = min(height, width)
-    if (height, width) == (size, size):
-        return image
-    left, top = (width - side) / 2, (height - side) / 2
-    box = (left, top, left + side, top + side)
     # Cut and resized in one go: Lanczos widens with the reduction, so that nothing aliases.
-    return np.asarray(
-        Image.fromarray(image).resize((size, size), Image.Resampling.LANCZOS, box=box)
-    )
+    return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS))
+
+
+def _problem(read: np.ndarray | str) -> str | None:
+    return read if isinstance(read, str) else None
 
 
 def _without_place(error: InputError, entry: Entry) -> str:

@@ -18,8 +18,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from labkit.checks import check_indices, check_split, check_whole
-from labkit.errors import InputError
+from labkit.checks import check_indices, check_whole
+from labkit.errors import InputError, check_choice
 from labkit.images import read_image
 
 
@@ -110,7 +110,8 @@ class Photos:
             remedy = "choose 0.05 <= smallest <= largest <= 1"
             raise InputError(f"scale {scale!r} is not possible", remedy)
         self.size = check_whole("size", size, 8, 1024)
-        self.split = check_split(split, LENGTHS)
+        check_choice("split", split, LENGTHS)
+        self.split = split
         self.seed = check_whole("seed", seed, 0, 2**32 - 1)
         self.scale = (float(scale[0]), float(scale[1]))
         self.photographs = tuple(item for item in PHOTOS if item.split == split)

@@ -18,12 +18,12 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, NamedTuple
 
 from tqdm import tqdm
 
-from labkit.archive import DamagedArchive, counts, refuse_truncated
+from labkit.archive import DamagedArchive, counts, refuse_truncated, refuse_unsafe
 from labkit.errors import InputError
 
 # Pictures hardly compress: an archive of them is about as large as its contents.
@@ -128,18 +128,13 @@ def _tar(archive: Path, file: tarfile.TarFile) -> Iterator[_Member]:
 
 def _checked(archive: Path, members: list[_Member], suffixes: tuple[str, ...]) -> list[_Member]:
     """The files asked for, of an archive that seems made in good faith."""
-    untrusted = "this archive cannot be trusted"
     for member in members:
-        path = PurePosixPath(member.name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
-            raise InputError(f"{archive}: its member {member.name!r} points outside", untrusted)
-        if not member.plain:
-            raise InputError(f"{archive}: its member {member.name!r} is no plain file", untrusted)
+        refuse_unsafe(archive, member.name, member.plain)
     chosen = [member for member in members if member.open and counts(member.name, suffixes)]
     if not chosen:
         raise InputError(f"{archive}: holds no {' or '.join(suffixes)} files")
     if len({member.name for member in chosen}) < len(chosen):
-        raise InputError(f"{archive}: holds a name twice", untrusted)
+        raise InputError(f"{archive}: holds a name twice", "this archive cannot be trusted")
     total = sum(member.size for member in chosen)
     most = LARGEST_GROWTH * archive.stat().st_size + ALLOWANCE
     if total > most or len(chosen) > MOST_FILES:

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from labkit.checks import check_indices, check_split, check_whole
-from labkit.errors import InputError
+from labkit.checks import check_indices, check_whole
+from labkit.errors import InputError, check_choice
 from labkit.faces.features import (
     beard,
     brows,
@@ -167,7 +167,8 @@ class RenderedFaces:
 
     def __init__(self, size: int, split: str = "train", seed: int = 0) -> None:
         self.size = check_whole("size", size, *SIZES)
-        self.split = check_split(split, SPLITS)
+        check_choice("split", split, SPLITS)
+        self.split = split
         self.seed = check_whole("seed", seed, 0, 2**40 - 1)
 
     def __len__(self) -> int:

@@ -2,8 +2,11 @@
 
 from labkit.masks.collection import MaskFiles
 from labkit.masks.files import PolarityWarning, decode_mask, read_mask, write_mask
+from labkit.masks.free_form import free_form
+from labkit.masks.irregular import irregular
 from labkit.masks.ratio import BINS, bin_index, hole_ratio
-from labkit.masks.sampling import free_form, irregular, rectangle, sample_masks
+from labkit.masks.rectangle import rectangle
+from labkit.masks.sampling import sample_masks
 from labkit.settings import MaskConfig
 
 __all__ = [

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from labkit.archive import Entry, PathLike, list_files
-from labkit.checks import check_count, check_size
+from labkit.archive import PathLike, list_files
+from labkit.checks import check_size, check_whole
 from labkit.errors import InputError
-from labkit.masks.files import PolarityWarning, decode_mask
-from labkit.masks.ratio import BINS, bin_index, check_bin, hole_ratio
+from labkit.masks.files import INVERTED_ABOVE, PolarityWarning, decode_mask
+from labkit.masks.ratio import BINS, bin_index, hole_ratio
 
 if TYPE_CHECKING:
     import torch
@@ -49,9 +49,9 @@ class MaskFiles:
         self.invert = invert
         self.rejected: list[tuple[str, str]] = []
         self._entries = list_files(path, SUFFIXES)
-        self._packed: dict[tuple[int, int], dict[int, np.ndarray | None]] = {}
+        self._packed: dict[tuple[int, tuple[int, int]], np.ndarray | None] = {}
         self._ratios: dict[tuple[int, int], np.ndarray] = {}
-        self._warned_of_polarity = False
+        self._looked_inverted = False
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -116,10 +116,11 @@ class MaskFiles:
         """
         import torch
 
-        n, wanted = check_count(n), self._size(size)
+        n, wanted = check_whole("number of masks", n, 1), self._size(size)
         pool = np.arange(len(self))
         if bin is not None:
-            pool = np.flatnonzero(self.bins(wanted) == check_bin(bin))
+            check_whole("bin", bin, 0, len(BINS) - 1)
+            pool = np.flatnonzero(self.bins(wanted) == bin)
         if not len(pool):
             low, high = BINS[bin]
             raise InputError(f"no mask file has a hole ratio in ({low}, {high}]", "use another bin")
@@ -142,37 +143,29 @@ class MaskFiles:
 
     def _load(self, index: int, size: tuple[int, int]) -> np.ndarray | None:
         """bool (H, W), or None for a file that cannot be used."""
-        known = self._packed.setdefault(size, {})
-        if index not in known:
-            known[index] = self._decode(self._entries[index], size)
-        packed = known[index]
+        if (index, size) not in self._packed:
+            mask = self._decode(index, size)
+            self._packed[index, size] = None if mask is None else np.packbits(mask)
+        packed = self._packed[index, size]
         if packed is None:
             return None
-        pixels = size[0] * size[1]
-        return np.unpackbits(packed, count=pixels).reshape(size).view(bool)
+        return np.unpackbits(packed, count=size[0] * size[1]).reshape(size).view(bool)
 
-    def _decode(self, entry: Entry, size: tuple[int, int]) -> np.ndarray | None:
+    def _decode(self, index: int, size: tuple[int, int]) -> np.ndarray | None:
+        entry = self._entries[index]
         try:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", PolarityWarning)
-                mask = decode_mask(
-                    entry.read(), str(entry), size=size, invert=self.invert, resize=True
-                )
-            if not mask.any():
-                raise InputError(f"{entry}: no pixel is missing")
+            with warnings.catch_warnings():
+                if self._looked_inverted:  # a set of the wrong polarity is told of once
+                    warnings.simplefilter("ignore", PolarityWarning)
+                data = entry.read()
+                mask = decode_mask(data, str(entry), size=size, invert=self.invert, resize=True)
+            self._looked_inverted |= mask.mean() > INVERTED_ABOVE
+            if mask.any():
+                return mask
+            reason = f"{entry}: no pixel is missing"
         except InputError as error:
-            self._reject(entry, error.problem)
-            return None
-        # A whole set of the wrong polarity is told of once, not once a file.
-        for warning in caught:
-            if issubclass(warning.category, PolarityWarning) and self._warned_of_polarity:
-                continue
-            self._warned_of_polarity |= issubclass(warning.category, PolarityWarning)
-            warnings.warn(warning.message, stacklevel=4)
-        return np.packbits(mask)
-
-    def _reject(self, entry: Entry, reason: str) -> None:
-        if any(known == entry.name for known, _ in self.rejected):  # at another size
-            return
-        self.rejected.append((entry.name, reason))
-        warnings.warn(f"mask left out: {reason}", stacklevel=5)
+            reason = error.problem
+        if entry.name not in dict(self.rejected):  # perhaps already at another size
+            self.rejected.append((entry.name, reason))
+            warnings.warn(f"mask left out: {reason}", stacklevel=5)
+        return None

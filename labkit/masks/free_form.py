@@ -19,8 +19,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from labkit.checks import check_count, check_fraction_range, check_size, check_whole_range
-from labkit.masks.draws import between, whole
+from labkit.checks import check_range, check_size, check_whole
+from labkit.seeds import between, whole
 
 _PIXELS_AT_ONCE = 1 << 20  # capsules are drawn in groups of at most this many pixels: 4 MB a tensor
 _MEAN_TURN, _TURN_SPREAD = 2 * math.pi / 5, 2 * math.pi / 15
@@ -50,26 +50,15 @@ def free_form(
 
     Raises:
         InputError: an empty or reversed range.
+
+    >>> free_form(4, (48, 64), generator=torch.Generator()).shape
+    torch.Size([4, 1, 48, 64])
     """
-    n, (height, wide) = check_count(n), check_size(size)
-    strokes, turns = check_whole_range("strokes", strokes, 1), check_whole_range("turns", turns, 1)
-    width = check_fraction_range("width", width)
-    segments = _segments(n, height, wide, strokes, turns, width, generator)
-    return draw_capsules(n, height, wide, *segments)
-
-
-def _segments(
-    n: int,
-    height: int,
-    wide: int,
-    strokes: tuple[int, int],
-    turns: tuple[int, int],
-    width: tuple[float, float],
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The segments of all masks: start (K, 2), end (K, 2) as (x, y), radius (K,), owner (K,)."""
-    device = generator.device
-    most, longest = strokes[1], turns[1]
+    n, (height, wide) = check_whole("number of masks", n, 1), check_size(size)
+    strokes = check_range("strokes", strokes, whole=True)
+    turns = check_range("turns", turns, whole=True)
+    width = check_range("width", width, whole=False)
+    device, most, longest = generator.device, strokes[1], turns[1]
     count = whole(*strokes, (n, 1), generator)
     length = whole(*turns, (n, most, 1), generator)
     radius = 0.5 * min(height, wide) * between(*width, (n, most), generator)
@@ -93,7 +82,8 @@ def _segments(
     used = used[..., None] & (torch.arange(longest, device=device) < length)  # (n, strokes, turns)
     owner = torch.arange(n, device=device)[:, None, None].expand_as(used)
     radius = radius[..., None].expand_as(used)
-    return walk[:, :, :-1][used], walk[:, :, 1:][used], radius[used], owner[used]
+    capsules = walk[:, :, :-1][used], walk[:, :, 1:][used], radius[used], owner[used]
+    return draw_capsules(n, height, wide, *capsules)
 
 
 def draw_capsules(

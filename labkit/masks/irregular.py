@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from labkit.checks import check_count, check_size
+from labkit.checks import check_size, check_whole
 from labkit.errors import InputError
-from labkit.masks.draws import between, whole
-from labkit.masks.ratio import BINS, check_bin
+from labkit.masks.ratio import BINS
+from labkit.seeds import between, whole
 
 BORDER = (50, 512)  # pixels kept clear, of so many
 _SMALLEST_SIDE = 16
@@ -55,10 +55,14 @@ def irregular(
 
     Raises:
         InputError: no such bin, or a picture too small for it.
+
+    >>> masks = irregular(2, 64, bin=3, generator=torch.Generator())
+    >>> ((masks.mean((1, 2, 3)) > 0.3) & (masks.mean((1, 2, 3)) <= 0.4)).tolist()
+    [True, True]
     """
-    n, (height, width) = check_count(n), check_size(size)
+    n, (height, width) = check_whole("number of masks", n, 1), check_size(size)
     if bin is not None:
-        check_bin(bin)
+        check_whole("bin", bin, 0, len(BINS) - 1)
     if min(height, width) < _SMALLEST_SIDE:
         raise InputError(
             f"irregular masks of {height}×{width} pixels are too small",

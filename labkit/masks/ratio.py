@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from labkit.checks import check_whole
 from labkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,17 +49,6 @@ def hole_ratio(mask: Tensor | np.ndarray) -> np.ndarray:
     return np.asarray(np.asarray(count, dtype=np.float64) / (height * width))
 
 
-def check_bin(bin: object) -> int:
-    """`bin` as an index of `BINS`.
-
-    Raises:
-        InputError: no such bin.
-    """
-    if check_whole("bin", bin, 0) >= len(BINS):
-        raise InputError(f"bin {bin} does not exist", f"choose 0 to {len(BINS) - 1}")
-    return int(bin)
-
-
 def bin_index(ratio: float | np.ndarray) -> np.ndarray:
     """Which of `BINS` holds each hole ratio; -1 for ratios up to 0.01 or above 0.6.
 
@@ -69,6 +57,9 @@ def bin_index(ratio: float | np.ndarray) -> np.ndarray:
 
     Returns:
         int64, shaped like `ratio`.
+
+    >>> bin_index([0.005, 0.1, 0.25]).tolist()
+    [-1, 0, 2]
     """
     edges = [BINS[0][0], *(high for _, high in BINS)]
     index = np.searchsorted(edges, np.asarray(ratio, dtype=np.float64), side="left") - 1

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from labkit.checks import check_count, check_size, check_whole, check_whole_range
+from labkit.checks import check_range, check_size, check_whole
 from labkit.errors import InputError
-from labkit.masks.draws import whole
+from labkit.seeds import whole
 
 
 def rectangle(
@@ -43,11 +43,13 @@ def rectangle(
     Raises:
         InputError: a hole that does not fit between the margins, or of which the jitter may leave
             nothing.
+
+    >>> rectangle(3, 64, generator=torch.Generator()).mean(dim=(1, 2, 3))  # a quarter is missing
+    tensor([0.2500, 0.2500, 0.2500])
     """
-    n, (height, width) = check_count(n), check_size(size)
-    low, high = check_whole_range(
-        "side", max(min(height, width) // 2, 1) if side is None else side, 1
-    )
+    n, (height, width) = check_whole("number of masks", n, 1), check_size(size)
+    side = max(min(height, width) // 2, 1) if side is None else side
+    low, high = check_range("side", side, whole=True)
     margin, jitter = check_whole("margin", margin, 0), check_whole("jitter", jitter, 0)
     room = min(height, width) - 2 * margin
     if high > room:

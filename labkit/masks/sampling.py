@@ -8,15 +8,13 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from labkit.checks import check_count, check_size
+from labkit.checks import check_size
 from labkit.masks.collection import MaskFiles
-from labkit.masks.draws import whole
 from labkit.masks.free_form import free_form
 from labkit.masks.irregular import irregular
 from labkit.masks.rectangle import rectangle
+from labkit.seeds import whole
 from labkit.settings import MaskConfig
-
-__all__ = ["MaskConfig", "free_form", "irregular", "rectangle", "sample_masks"]
 
 _DRAWN = ("rectangle", "free-form", "irregular")
 
@@ -37,8 +35,11 @@ def sample_masks(
 
     Raises:
         InputError: settings that do not fit the size, or mask files that cannot be used.
+
+    >>> sample_masks(MaskConfig(kind="rectangle"), 2, 64, torch.Generator()).shape
+    torch.Size([2, 1, 64, 64])
     """
-    n, size = check_count(n), check_size(size)
+    size = check_size(size)
     if config.kind == "files":
         files = _open_files(config.paths, config.invert)
         return files.sample(n, size, generator, bin=config.bin)

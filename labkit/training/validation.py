@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from labkit.classical import CLASSICAL
-from labkit.data.source import ImageSource
+from labkit.data import ImageSource
 from labkit.evaluation.metrics import psnr
 from labkit.images import compose, from_uint8, mask_input, to_uint8
 from labkit.masks import MaskConfig, sample_masks

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from labkit.book.checkerboard import checkerboard_scores
 from labkit.classical import CLASSICAL
-from labkit.data.source import ImageSource
+from labkit.data import ImageSource
 from labkit.errors import InputError
 from labkit.evaluation.metrics import psnr
 from labkit.images import compose, from_uint8, mask_input, to_uint8
