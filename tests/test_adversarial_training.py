@@ -22,21 +22,30 @@ from training_runs import (
     wait_for,
 )
 
-from labkit.cli import train_settings
-from labkit.data.batches import Augmentation, BatchesByStep
+from labkit.cli.train import starting_point
+from labkit.data.batches import BatchesByStep
 from labkit.data.device_cache import PictureCache
 from labkit.errors import InputError
 from labkit.faces import RenderedFaces
 from labkit.images import write_image
-from labkit.losses.adversarial import AdversarialConfig
-from labkit.losses.id_mrf import IDMRFConfig
-from labkit.losses.objective import OBJECTIVES, Objective, ObjectiveConfig
-from labkit.losses.reconstruction import ReconstructionConfig
-from labkit.masks import MaskConfig
-from labkit.nn.critics import CriticConfig
+from labkit.losses.id_mrf import layer_weights
+from labkit.losses.objective import Objective
 from labkit.nn.generator import GMCNN, GeneratorConfig
 from labkit.nn.weights import load_generator, save_generator
-from labkit.settings import AdversarialStage, DataConfig, TrainConfig
+from labkit.settings import (
+    OBJECTIVES,
+    AdversarialConfig,
+    AdversarialStage,
+    Augmentation,
+    CriticConfig,
+    DataConfig,
+    IDMRFConfig,
+    MaskConfig,
+    ObjectiveConfig,
+    ReconstructionConfig,
+    TrainConfig,
+)
+from labkit.settings.configure import configure
 from labkit.settings.presets import PRESETS, preset
 from labkit.training import trainer as trainer_module
 from labkit.training.checkpoint import RunFolder, read_metrics
@@ -67,7 +76,6 @@ WGAN = dataclasses.replace(
     objective=dataclasses.replace(
         OBJECTIVE, adversarial=AdversarialConfig("wgan-gp", penalty_mask="mask")
     ),
-    adversarial=dataclasses.replace(SMALL.adversarial, fresh_masks=True),
     ema=0.9,
 )
 
@@ -92,7 +100,7 @@ def test_both_stages_are_run_and_logged(tmp_path) -> None:
     assert {"penalty_global", "penalty_local"} <= set(records(tmp_path / "wgan")[-2])
 
 
-@pytest.mark.parametrize("config", [SMALL, WGAN], ids=["hinge", "wgan-gp, fresh masks, ema"])
+@pytest.mark.parametrize("config", [SMALL, WGAN], ids=["hinge", "wgan-gp, ema"])
 @pytest.mark.parametrize("stop_at", [1, 3, 4, 5])
 def test_a_run_stopped_in_either_stage_resumes_bit_for_bit(
     tmp_path, monkeypatch, config: TrainConfig, stop_at: int
@@ -261,7 +269,7 @@ def test_from_weights_begins_where_the_file_ends(tmp_path) -> None:
     save_generator(GMCNN(GeneratorConfig(width=4)), tmp_path / "warm.safetensors")
     with pytest.raises(InputError, match=r"a generator with width 4, .*run's has width 2"):
         initial_generator(config)
-    base = train_settings.starting_point("tiny", str(tmp_path / "warm.safetensors"))
+    base = starting_point("tiny", str(tmp_path / "warm.safetensors"))
     assert base.generator.width == 4 and base.steps == PRESETS["tiny"].steps
 
 
@@ -360,7 +368,7 @@ def test_presets_by_name_and_the_facts_they_state() -> None:
     release, report = OBJECTIVES["release"], preset("report")
     assert (release.id_mrf_weight, release.adversarial_weight) == (0.05, 1e-3)
     assert (release.reconstruction.hole, release.reconstruction.known) == (1.4, 1.2)
-    assert release.id_mrf.layer_weights() == {"relu3_1": 1.0, "relu4_1": 2.0}
+    assert layer_weights(release.id_mrf) == {"relu3_1": 1.0, "relu4_1": 2.0}
     assert release.id_mrf.reduction == "sum" and release.adversarial.kind == "hinge"
     assert (report.steps, report.batch, report.learning_rate) == (7000, 4, 1e-4)
     assert report.adversarial.critic_steps == 5 and report.betas == (0.5, 0.9)
@@ -368,12 +376,12 @@ def test_presets_by_name_and_the_facts_they_state() -> None:
 
 def test_options_become_settings_of_the_second_stage() -> None:
     given = {"objective.adversarial.kind": "wgan-gp", "warm_up": 4, "steps": 9}
-    config = train_settings.configure(preset("tiny"), given, critics="keras")
+    config = configure(preset("tiny"), given | {"adversarial.critics": "keras"})
     assert config.adversarial.critics.local == "masked" and config.warm_up_steps == 4
     features = {"objective.id_mrf.features": "random:3"}
-    assert train_settings.configure(preset("tiny"), features).objective.id_mrf.layers == {}
+    assert configure(preset("tiny"), features).objective.id_mrf.layers == {}
     with pytest.raises(InputError, match="critics 'best'"):
-        train_settings.configure(TrainConfig(), {}, critics="best")
+        configure(TrainConfig(), {"adversarial.critics": "best"})
 
 
 @pytest.mark.parametrize(

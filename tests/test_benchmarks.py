@@ -34,13 +34,13 @@ def maps(*shape: int) -> tuple[torch.Tensor, torch.Tensor]:
     return generated.requires_grad_(), target
 
 
-@pytest.mark.parametrize("path", ["dense", "streamed"])
+@pytest.mark.parametrize("algorithm", ["dense", "streamed"])
 @pytest.mark.parametrize("shape", [(2, 16, 9, 9), (1, 24, 5, 12)])
-def test_the_baseline_is_the_packages_loss_summed(shape: tuple[int, ...], path: str) -> None:
+def test_the_baseline_is_the_packages_loss_summed(shape: tuple[int, ...], algorithm: str) -> None:
     generated, target = maps(*shape)
     expected = release.id_mrf(generated, target)
     (their_gradient,) = torch.autograd.grad(expected, generated)
-    ours = id_mrf(generated, target, reduction="sum", path=path)
+    ours = id_mrf(generated, target, reduction="sum", algorithm=algorithm)
     (our_gradient,) = torch.autograd.grad(ours, generated)
     assert float(ours.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
     assert float((our_gradient - their_gradient).norm() / their_gradient.norm()) < 1e-4

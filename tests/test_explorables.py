@@ -28,9 +28,10 @@ from serve import served
 from labkit.book import plotting
 from labkit.book.widgets.painter import draw_stroke
 from labkit.faces import RenderedFaces
-from labkit.losses.confidence import ConfidenceConfig, confidence_weights, kernel_1d
-from labkit.losses.matching import relative_similarity
+from labkit.losses.confidence import confidence_weights, kernel_1d
+from labkit.losses.id_mrf import relative_similarity
 from labkit.nn.prior import TENSION, smooth_fill
+from labkit.settings import ConfidenceConfig
 
 BOOK = Path(__file__).resolve().parent.parent / "book"
 FOLDER = BOOK / "_static" / "explorables"

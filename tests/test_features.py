@@ -13,7 +13,8 @@ from torch import nn
 from torchvision import models
 
 from labkit.errors import InputError
-from labkit.nn.features import Features, default_layers, feature_layers
+from labkit.losses.id_mrf import default_layers
+from labkit.nn.features import Features, feature_layers
 
 NETWORKS = ("vgg19", "vgg16", "squeezenet1_1")
 SEEDED = torch.Generator().manual_seed(11)

@@ -13,13 +13,20 @@ from hypothesis import strategies as st
 
 from labkit.errors import InputError
 from labkit.images import compose
-from labkit.losses import matching
-from labkit.losses.id_mrf import IDMRFConfig, IDMRFLoss, id_mrf, unit_vectors
-from labkit.losses.matching import best_shares, relative_similarity
+from labkit.losses import id_mrf as module
+from labkit.losses.id_mrf import (
+    IDMRFLoss,
+    default_layers,
+    id_mrf,
+    layer_weights,
+    relative_similarity,
+    unit_vectors,
+)
 from labkit.nn.features import Features
+from labkit.settings import IDMRFConfig
 
 GOLDEN = Path(__file__).parent / "data" / "id_mrf.npz"  # the authors' PyTorch code, run on a CPU
-PATHS = ("dense", "streamed")
+ALGORITHMS = ("dense", "streamed")
 
 
 def maps(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
@@ -32,13 +39,13 @@ def gradient(generated: torch.Tensor, target: torch.Tensor, **options: object) -
     return found
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize(("suffix", "loss"), [("", "loss_sum_over_batch"), ("2", "loss2")])
-def test_the_release_s_numbers(path, suffix, loss):
+def test_the_release_s_numbers(algorithm, suffix, loss):
     golden = np.load(GOLDEN)
     generated = torch.from_numpy(golden["gen" + suffix])
     target = torch.from_numpy(golden["target" + suffix])
-    options = {"reduction": "sum", "path": path}
+    options = {"reduction": "sum", "algorithm": algorithm}
     assert float(id_mrf(generated, target, **options)) == pytest.approx(
         float(golden[loss]), rel=1e-5
     )
@@ -60,8 +67,8 @@ def test_against_the_formula_written_out():
         w = [math.exp((1 - x / (min(d) + epsilon)) / h) for x in d]
         shares.append([x / sum(w) for x in w])
     expected = -math.log(sum(max(row[j] for row in shares) for j in range(6)) / 6)
-    for path in PATHS:
-        found = id_mrf(generated, target, bandwidth=h, epsilon=epsilon, path=path)
+    for algorithm in ALGORITHMS:
+        found = id_mrf(generated, target, bandwidth=h, epsilon=epsilon, algorithm=algorithm)
         assert float(found) == pytest.approx(expected, abs=1e-12)
 
 
@@ -80,14 +87,14 @@ def test_excluding_s_against_the_formula_written_out():
     assert torch.allclose(found, expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_equal_maps_score_near_zero_and_a_constant_fill_the_most(path):
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_equal_maps_score_near_zero_and_a_constant_fill_the_most(algorithm):
     target = maps(1, 8, 6, 6)
-    assert float(id_mrf(target, target, path=path)) == pytest.approx(0.0, abs=1e-6)
+    assert float(id_mrf(target, target, algorithm=algorithm)) == pytest.approx(0.0, abs=1e-6)
     # Every generated vector the same: one row of R̄S, which sums to 1, so the mean over the 36
     # columns is 1/36 and the loss its logarithm.
     constant = maps(1, 8, 1, 1, seed=1).expand(1, 8, 6, 6)
-    loss = id_mrf(constant, target, centre="none", path=path)
+    loss = id_mrf(constant, target, centre="none", algorithm=algorithm)
     assert float(loss) == pytest.approx(math.log(36), rel=1e-9)
 
 
@@ -98,50 +105,46 @@ def test_equal_maps_score_near_zero_and_a_constant_fill_the_most(path):
     width=st.integers(1, 6),
     channels=st.integers(2, 5),
     patch=st.integers(1, 3),
-    exclude_self=st.booleans(),
 )
-def test_both_paths_agree(seed, height, width, channels, patch, exclude_self):
+def test_both_algorithms_agree(seed, height, width, channels, patch):
     shape = (2, channels, height + patch - 1, width + patch - 1)
     generated, target = maps(*shape, seed=seed), maps(*shape, seed=seed + 1)
-    options = {"patch": patch, "exclude_self": exclude_self}
-    dense, streamed = (id_mrf(generated, target, path=p, **options) for p in PATHS)
+    dense, streamed = (id_mrf(generated, target, algorithm=a, patch=patch) for a in ALGORITHMS)
     assert 0 <= float(dense) <= math.log(height * width) + 1e-9
     assert float(streamed) == pytest.approx(float(dense), rel=1e-10, abs=1e-12)
-    a, b = (gradient(generated, target, path=p, **options) for p in PATHS)
+    a, b = (gradient(generated, target, algorithm=a, patch=patch) for a in ALGORITHMS)
     assert torch.allclose(a, b, rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.parametrize("exclude_self", [False, True])
 @pytest.mark.parametrize("blocks", [1, 3, 50])
-def test_blocks_of_any_size_give_the_same(monkeypatch, blocks, exclude_self):
+def test_blocks_of_any_size_give_the_same(monkeypatch, blocks):
     generated, target = maps(1, 3, 5, 5), maps(1, 3, 5, 5, seed=1)
-    expected = id_mrf(generated, target, path="dense", exclude_self=exclude_self)
-    wanted = gradient(generated, target, path="dense", exclude_self=exclude_self)
-    monkeypatch.setitem(best_shares.__globals__["_BLOCK"], "cpu", blocks * 25)
-    options = {"path": "streamed", "exclude_self": exclude_self}
-    assert float(id_mrf(generated, target, **options)) == pytest.approx(float(expected), rel=1e-12)
-    assert torch.allclose(gradient(generated, target, **options), wanted, atol=1e-12)
+    expected = id_mrf(generated, target, algorithm="dense")
+    wanted = gradient(generated, target, algorithm="dense")
+    monkeypatch.setattr(module, "_BLOCK", blocks * 25)
+    found = id_mrf(generated, target, algorithm="streamed")
+    assert float(found) == pytest.approx(float(expected), rel=1e-12)
+    found = gradient(generated, target, algorithm="streamed")
+    assert torch.allclose(found, wanted, atol=1e-12)
 
 
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("exclude_self", [False, True])
-def test_gradcheck_in_both_maps(path, exclude_self):
-    generated = maps(2, 3, 3, 4).requires_grad_()
-    target = maps(2, 3, 3, 4, seed=1).requires_grad_()
-    assert torch.autograd.gradcheck(
-        lambda g, t: id_mrf(g, t, path=path, exclude_self=exclude_self), (generated, target)
-    )
+@pytest.mark.parametrize(
+    "options", [{"algorithm": a} for a in ALGORITHMS] + [{"exclude_self": True}]
+)
+def test_gradcheck(options):
+    generated, target = maps(2, 3, 3, 4).requires_grad_(), maps(2, 3, 3, 4, seed=1)
+    assert torch.autograd.gradcheck(lambda g: id_mrf(g, target, **options), (generated,))
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_gradcheck_restricted_to_some_positions(path):
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_gradcheck_restricted_to_some_positions(algorithm):
     generated, target = maps(2, 3, 4, 4).requires_grad_(), maps(2, 3, 4, 4, seed=1)
     where = torch.zeros(2, 1, 4, 4)
     where[0, :, 1:3, 1:4] = 1  # the second example has no position at all
     assert torch.autograd.gradcheck(
-        lambda g: id_mrf(g, target, path=path, where=where), (generated,)
+        lambda g: id_mrf(g, target, algorithm=algorithm, where=where), (generated,)
     )
-    found = gradient(generated.detach(), target, path=path, where=where)
+    found = gradient(generated.detach(), target, algorithm=algorithm, where=where)
     assert not found[1].any() and not found[0][:, where[0, 0] == 0].any()
 
 
@@ -197,43 +200,43 @@ def test_channels_are_centred_by_the_target_s_means_over_the_batch():
     assert float(found) == pytest.approx(float(expected), rel=1e-12)
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_ties_and_zero_vectors_and_a_single_position(path):
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_ties_and_zero_vectors_and_a_single_position(algorithm):
     target = torch.ones(1, 3, 4, 4, dtype=torch.float64)  # centred by pixel: zero everywhere
     generated = maps(1, 3, 4, 4)
     # Zero vectors have cosine 0 with everything: all 16 targets tie at 1/16.
-    assert float(id_mrf(generated, target, path=path)) == pytest.approx(math.log(16), rel=1e-9)
+    assert float(id_mrf(generated, target, algorithm=algorithm)) == pytest.approx(
+        math.log(16), rel=1e-9
+    )
     zero = torch.zeros(1, 3, 4, 4, dtype=torch.float64)
     for maps_ in ((generated, target), (zero, maps(1, 3, 4, 4)), (zero, zero)):
-        assert gradient(*maps_, centre="none", path=path).isfinite().all()
+        assert gradient(*maps_, centre="none", algorithm=algorithm).isfinite().all()
     one = maps(1, 3, 1, 1)
-    for exclude_self in (False, True):
-        options = {"path": path, "exclude_self": exclude_self}
+    for options in ({"algorithm": algorithm}, {"exclude_self": True}):
         assert float(id_mrf(one, maps(1, 3, 1, 1, seed=1), **options)) == 0.0
         assert not gradient(one, maps(1, 3, 1, 1, seed=1), **options).any()
 
 
-def test_auto_takes_the_streamed_path_above_the_limit(monkeypatch):
-    taken = []
-    module = id_mrf.__globals__
-    for name in ("best_shares", "streamed_shares"):
-        monkeypatch.setitem(
-            module, name, lambda *a, f=module[name], n=name: (taken.append(n), f(*a))[1]
-        )
-    monkeypatch.setitem(module, "_DENSE_PAIRS", 16 * 16)
+def test_auto_streams_above_the_limit(monkeypatch):
+    dense = []
+    original = module.relative_similarity
+    monkeypatch.setattr(
+        module, "relative_similarity", lambda *a, **k: (dense.append(1), original(*a, **k))[1]
+    )
+    monkeypatch.setattr(module, "_DENSE_PAIRS", 16 * 16)
     id_mrf(maps(1, 2, 4, 4), maps(1, 2, 4, 4))
+    assert len(dense) == 1
     id_mrf(maps(1, 2, 4, 5), maps(1, 2, 4, 5))
-    assert taken == ["best_shares", "streamed_shares"]
+    assert len(dense) == 1
 
 
-def test_the_streamed_path_never_holds_the_matrix(monkeypatch):
+def test_streaming_never_holds_the_matrix(monkeypatch):
     """Over a profile of allocations, forward and backward, no tensor has N² entries."""
-    monkeypatch.setitem(best_shares.__globals__["_BLOCK"], "cpu", 1 << 12)
+    monkeypatch.setattr(module, "_BLOCK", 1 << 12)
     n = 32 * 32
-    v = torch.nn.functional.normalize(maps(n, 8, dtype=torch.float32), dim=1).requires_grad_()
-    s = torch.nn.functional.normalize(maps(n, 8, seed=1, dtype=torch.float32), dim=1)
+    generated, target = maps(1, 8, 32, 32).float().requires_grad_(), maps(1, 8, 32, 32, seed=1)
     with torch.profiler.profile(profile_memory=True) as profile:
-        best_shares(v, s, streamed=True).mean().log().neg().backward()
+        id_mrf(generated, target.float(), algorithm="streamed").backward()
     largest = max(event.self_cpu_memory_usage for event in profile.events())
     assert 0 < largest < n * n * 4 / 16
 
@@ -249,15 +252,7 @@ def test_half_precision_is_computed_in_float32():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [
-        ({"bandwidth": 0.0}, "bandwidth 0.0"),
-        ({"epsilon": -1.0}, "epsilon -1.0"),
-        ({"patch": 9}, "patch 9"),
-        ({"path": "fast"}, "path 'fast'"),
-        ({"centre": "median"}, "centre 'median'"),
-        ({"reduction": "max"}, "reduction 'max'"),
-        ({"where": torch.ones(1, 1, 3, 3)}, "where"),
-    ],
+    [({"patch": 9}, "patch 9"), ({"where": torch.ones(1, 1, 3, 3)}, "where")],
 )
 def test_refuses(options, message):
     with pytest.raises(InputError, match=message):
@@ -357,7 +352,8 @@ class TestLoss:
 
     def test_default_is_the_paper_s(self):
         assert IDMRFConfig().features == "vgg19"
-        assert IDMRFConfig().layer_weights() == {"relu3_2": 1.0, "relu4_2": 2.0}
+        assert layer_weights(IDMRFConfig()) == {"relu3_2": 1.0, "relu4_2": 2.0}
+        assert default_layers("squeezenet1_1") == ("fire3", "fire5")
 
     def test_a_layer_that_is_not_there(self):
         with pytest.raises(InputError, match="relu9_9"):
@@ -372,41 +368,45 @@ class TestLoss:
             IDMRFConfig(**options)
 
 
-@pytest.mark.parametrize("exclude_self", [False, True])
-def test_rows_that_are_certain_are_skipped_and_nothing_else(exclude_self):
+def test_rows_that_are_certain_are_skipped_and_nothing_else():
     """A fill that copies most of its target: those rows are ones among zeros, without gradient."""
     target = maps(1, 8, 6, 6)
     generated = target.clone()
     generated[..., 2:5, 1:4] = maps(1, 8, 3, 3, seed=1)
-    options = {"bandwidth": 0.01, "exclude_self": exclude_self}
-    dense = gradient(generated, target, path="dense", **options)
-    streamed = gradient(generated, target, path="streamed", **options)
+    dense, streamed = (gradient(generated, target, algorithm=a, bandwidth=0.01) for a in ALGORITHMS)
     assert torch.allclose(streamed, dense, rtol=1e-9, atol=1e-12)
     assert bool((dense != 0).any())
     shares = torch.tensor([[0.0, 1.0, 0.0], [1.0, 1e-30, 0.0], [0.5, 0.5, 0.0], [0.2, 0.8, 0.0]])
-    assert matching._undecided(shares).tolist() == [False, True, True, True]
+    assert module._certain(shares).tolist() == [True, False, False, False]
 
 
-@pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("exclude_self", [False, True])
-def test_a_cosine_that_rounding_puts_above_one_is_a_perfect_match(streamed, exclude_self):
+def test_a_cosine_that_rounding_puts_above_one_is_a_perfect_match(exclude_self):
     """As in TensorFloat-32: without a bound the temperature would turn negative, and the best
     match become the worst."""
     s = torch.eye(5)
-    shares = best_shares(1.001 * s, s, exclude_self=exclude_self, streamed=streamed)
-    assert torch.equal(shares, torch.ones(5))
+    shares = relative_similarity(1.001 * s, s, exclude_self=exclude_self)
+    assert torch.equal(shares.amax(dim=0), torch.ones(5))
 
 
-@pytest.mark.parametrize("exclude_self", [False, True])
-def test_both_paths_agree_above_one_too(exclude_self):
-    lengths = torch.tensor([0.5, 1.1, 2.0, 3.0, 0.9], dtype=torch.float64)[:, None]
-    v = torch.nn.functional.normalize(maps(5, 3)) * lengths
-    s = torch.nn.functional.normalize(maps(6, 3, seed=1))
+def test_both_algorithms_agree_above_one_too(monkeypatch):
+    lengths = torch.tensor([0.5, 1.1, 2.0, 3.0, 0.9, 1.0], dtype=torch.float64)
+    original = module._vectors
+
+    def longer(*a):
+        v, s = original(*a)
+        return v * lengths[:, None], s
+
+    monkeypatch.setattr(module, "_vectors", longer)
+    generated, target = maps(1, 3, 2, 3), maps(1, 3, 2, 3, seed=1)
+    v, s = longer(generated[0], target[0], target.mean(1), 1, None)
     assert bool(((v @ s.T).amax(dim=1) > 1).any())
-    found = []
-    for streamed in (False, True):
-        leaves = v.clone().requires_grad_(), s.clone().requires_grad_()
-        shares = best_shares(*leaves, 0.5, 0.1, exclude_self, streamed=streamed)
-        found.append((shares, *torch.autograd.grad(shares.log().sum(), leaves)))
-    for dense, streamed in zip(*found, strict=True):
-        assert torch.allclose(dense, streamed, rtol=1e-9, atol=1e-12)
+    dense, streamed = (
+        (
+            id_mrf(generated, target, epsilon=0.1, algorithm=a),
+            gradient(generated, target, epsilon=0.1, algorithm=a),
+        )
+        for a in ALGORITHMS
+    )
+    for ours, theirs in zip(dense, streamed, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-9, atol=1e-12)

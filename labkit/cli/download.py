@@ -77,7 +77,8 @@ def _download_features(files: Sequence[Path]) -> None:
 
     from labkit.data.download import own_files
     from labkit.files import atomic_write
-    from labkit.nn.features import Features, default_layers
+    from labkit.losses.id_mrf import default_layers
+    from labkit.nn.features import Features
 
     urls = [models.get_model_weights(network).DEFAULT.url for network in FEATURES]
     names = [url.rpartition("/")[2] for url in urls]

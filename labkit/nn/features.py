@@ -139,15 +139,6 @@ def feature_layers(name: str) -> list[str]:
     return _layer_names(_structure(_parse(name)[0]))
 
 
-def default_layers(name: str) -> tuple[str, ...]:
-    """The layers that the ID-MRF term compares.
-
-    VGG: relu3_2 and relu4_2, at strides 4 and 8, as in the paper. SqueezeNet: fire3 and fire5, the
-    deepest at the same strides; their 128 and 256 channels are half of VGG's.
-    """
-    return ("fire3", "fire5") if _parse(name)[0] == "squeezenet1_1" else ("relu3_2", "relu4_2")
-
-
 def _parse(name: str) -> tuple[str, int | None]:
     """Network, and the seed where its weights are drawn."""
     if match := re.fullmatch(r"random:(\d{1,18})", name):
