@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 # Pillow modes that hold 8-bit colour or grey values and convert to RGB without losing range.
-_EIGHT_BIT_MODES = {"RGB", "L", "P", "1", "CMYK", "YCbCr", "HSV", "LAB"}
-_ALPHA_MODES = {"RGBA", "LA", "PA", "La", "RGBa"}
+_EIGHT_BIT_MODES = {"RGB", "L", "P", "1", "CMYK", "YCbCr", "HSV", "LAB", "RGBA", "LA", "PA"}
 _WIDE_MODES = {"I", "I;16", "I;16B", "I;16L", "F"}
 _TIFF_BITS = 258  # the tag BitsPerSample
 _LARGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}  # the formats with a quality, too
@@ -152,9 +151,11 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
         ) from None
     if wide or picture.mode in _WIDE_MODES:
         raise InputError(f"{name}: more than 8 bits a channel", "save it as 8-bit RGB")
-    if picture.mode in _EIGHT_BIT_MODES and "transparency" in picture.info:  # palette, colour key
-        picture = picture.convert("RGBA")
-    if picture.mode in _ALPHA_MODES:
+    if picture.mode not in _EIGHT_BIT_MODES:
+        raise InputError(
+            f"{name}: Pillow mode {picture.mode} is not supported", "save it as 8-bit RGB"
+        )
+    if picture.has_transparency_data:  # an alpha channel, or a colour that stands for it
         picture = picture.convert("RGBA")
         lowest = picture.getchannel("A").getextrema()[0]
         if lowest < 255:
@@ -162,10 +163,6 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
                 f"{name}: transparent pixels (alpha down to {lowest})",
                 "flatten it onto a background first; a hole belongs in the mask file",
             )
-    elif picture.mode not in _EIGHT_BIT_MODES:
-        raise InputError(
-            f"{name}: Pillow mode {picture.mode} is not supported", "save it as 8-bit RGB"
-        )
     return np.array(picture.convert("RGB"))  # a copy: Pillow's own memory is read-only
 
 
@@ -232,7 +229,7 @@ def write_image(
 
     Args:
         quality: of JPEG and WebP, 0 to 100.
-        icc_profile: what the colours mean, from `read_icc_profile`; None means sRGB.
+        icc_profile: what the colours mean, from `read_icc_profile`; None for sRGB.
 
     Raises:
         InputError: wrong dtype or shape, an unknown suffix, a picture larger than the format takes,

@@ -31,13 +31,16 @@ def machine() -> dict[str, object]:
 
 def cpu_model() -> str:
     """The processor's name; `platform.processor` is empty on Linux."""
+    return _said("/proc/cpuinfo", "model name") or platform.processor() or platform.machine()
+
+
+def _said(file: str, *names: str) -> str:
+    """What a file of Linux's says behind a name and a colon, where it stands first; else nothing."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+        lines = Path(file).read_text().splitlines()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(names)), "")
 
 
 # What multiplies bf16 on a CPU: its name, PyTorch's question, and Linux's flag where that lacks.
@@ -81,9 +84,8 @@ def arithmetic(device: str, precision: str) -> str:
     """
     import torch
 
-    where = cpu_model() if device == "cpu" else device
-    if device == "cuda":
-        where = torch.cuda.get_device_name()
+    names = {"cpu": cpu_model, "cuda": torch.cuda.get_device_name}
+    where = names[device]() if device in names else device
     line = f"training on {where} in {_ARITHMETIC[precision]}"
     if precision != "bf16" or device not in ("cpu", "cuda"):
         return line
@@ -94,11 +96,7 @@ def arithmetic(device: str, precision: str) -> str:
 
 def _cpu_flags() -> set[str]:
     """Linux's names of what the processor can do; none elsewhere."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return set()
-    return set(next((line for line in lines if line.startswith(("flags", "Features"))), "").split())
+    return set(_said("/proc/cpuinfo", "flags", "Features").split())
 
 
 _CGROUP = Path("/sys/fs/cgroup")
@@ -106,27 +104,14 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 def available_memory() -> int | None:
     """Bytes that can be taken without swapping, within a container's limit; None if unknown."""
-    amounts = [amount for amount in (_from_meminfo(), _from_cgroup()) if amount is not None]
-    if amounts:
-        return min(amounts)
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not on this system
-        return None
+    said = _said("/proc/meminfo", "MemAvailable")
+    amounts = [1024 * int(said.split()[0])] if said else []
+    if (left := _left_by_cgroup()) is not None:
+        amounts.append(left)
+    return min(amounts, default=None)
 
 
-def _from_meminfo() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return None
-
-
-def _from_cgroup() -> int | None:
+def _left_by_cgroup() -> int | None:
     """What version 2 control groups leave; version 1 and other systems give None."""
     try:
         limit = (_CGROUP / "memory.max").read_text().strip()

@@ -16,7 +16,6 @@ from PIL import Image
 
 from labkit.errors import InputError
 from labkit.masks import (
-    MaskConfig,
     MaskFiles,
     PolarityWarning,
     bin_index,
@@ -25,6 +24,7 @@ from labkit.masks import (
     sample_masks,
     write_mask,
 )
+from labkit.settings import MaskConfig
 
 
 @pytest.fixture(autouse=True)
@@ -219,12 +219,12 @@ def in_tar(folder: Path) -> Path:
 
 
 def test_a_folder_and_a_tar_file_give_the_same_masks(masks: Path) -> None:
-    folder, tar = MaskFiles(masks, 64), MaskFiles(in_tar(masks), 64)
+    folder, tar = MaskFiles(masks), MaskFiles(in_tar(masks))
     assert len(folder) == len(tar) == 3
     assert tar.names == [f"set/{name}" for name in folder.names]
     for index, rows in enumerate((3, 16, 35)):
-        np.testing.assert_array_equal(folder.mask(index), corner((64, 64), rows, 64))
-        np.testing.assert_array_equal(tar.mask(index), folder.mask(index))
+        np.testing.assert_array_equal(folder.mask(index, 64), corner((64, 64), rows, 64))
+        np.testing.assert_array_equal(tar.mask(index, 64), folder.mask(index, 64))
 
 
 def test_masks_are_resized_by_nearest_pixels(masks: Path) -> None:
@@ -232,15 +232,13 @@ def test_masks_are_resized_by_nearest_pixels(masks: Path) -> None:
     full = files.mask(1, 64)
     np.testing.assert_array_equal(files.mask(1, (128, 192)), full.repeat(2, 0).repeat(3, 1))
     np.testing.assert_array_equal(files.mask(1, 64), full)  # sizes do not disturb each other
-    with pytest.raises(InputError, match="no mask size"):
-        files.mask(0)
 
 
 def test_ratios_and_bins(masks: Path) -> None:
-    files = MaskFiles(masks, 64)
+    files = MaskFiles(masks)
     expected = [corner((64, 64), rows, 64).mean() for rows in (3, 16, 35)]
-    np.testing.assert_array_equal(files.ratios(), expected)
-    assert files.bins().tolist() == [0, 2, 5]
+    np.testing.assert_array_equal(files.ratios(64), expected)
+    assert files.bins(64).tolist() == [0, 2, 5]
 
 
 def test_samples_are_turned_and_flipped_every_way(masks: Path, tmp_path: Path) -> None:
@@ -264,10 +262,10 @@ def test_masks_that_are_not_square_keep_their_shape(masks: Path) -> None:
 
 
 def test_samples_follow_the_seed_and_use_every_file(masks: Path) -> None:
-    files = MaskFiles(masks, 64)
+    files = MaskFiles(masks)
 
     def draw(seed: int) -> torch.Tensor:
-        return files.sample(40, None, torch.Generator().manual_seed(seed))
+        return files.sample(40, 64, torch.Generator().manual_seed(seed))
 
     assert torch.equal(draw(1), draw(1))
     assert not torch.equal(draw(1), draw(2))
@@ -275,27 +273,27 @@ def test_samples_follow_the_seed_and_use_every_file(masks: Path) -> None:
 
 
 def test_one_bin_only(masks: Path) -> None:
-    files = MaskFiles(masks, 64)
-    drawn = files.sample(20, None, torch.Generator().manual_seed(0), bin=2)
+    files = MaskFiles(masks)
+    drawn = files.sample(20, 64, torch.Generator().manual_seed(0), bin=2)
     assert (bin_index(hole_ratio(drawn)) == 2).all()
     with pytest.raises(InputError, match=r"no mask file has a hole ratio in \(0.1, 0.2\]"):
-        files.sample(1, None, torch.Generator(), bin=1)
+        files.sample(1, 64, torch.Generator(), bin=1)
     with pytest.raises(InputError, match="bin 9"):
-        files.sample(1, None, torch.Generator(), bin=9)
+        files.sample(1, 64, torch.Generator(), bin=9)
 
 
 def test_unusable_files_are_named_and_left_out(masks: Path) -> None:
     (masks / "text.png").write_text("not a picture")
     save(masks / "black.png", np.zeros((64, 64), np.uint8))
     save(masks / "white.png", np.full((64, 64), 255, np.uint8))
-    files = MaskFiles(masks, 64)
+    files = MaskFiles(masks)
     with pytest.warns(UserWarning, match="left out"):
-        drawn = files.sample(200, None, torch.Generator().manual_seed(0))
+        drawn = files.sample(200, 64, torch.Generator().manual_seed(0))
     assert (hole_ratio(drawn) > 0).all() and (hole_ratio(drawn) < 1).all()
     reasons = dict(files.rejected)
     assert set(reasons) == {"text.png", "black.png", "white.png"}
     assert "no pixel is missing" in reasons["black.png"]
-    assert np.isnan(files.ratios()).sum() == 3
+    assert np.isnan(files.ratios(64)).sum() == 3
     assert len(files.rejected) == 3
 
 
@@ -305,18 +303,18 @@ def test_a_set_of_unusable_files_is_refused(tmp_path: Path) -> None:
         pytest.warns(UserWarning, match="left out"),
         pytest.raises(InputError, match=r"none of the 1 mask files.*a\.png"),
     ):
-        MaskFiles(tmp_path, 32).sample(1, None, torch.Generator())
+        MaskFiles(tmp_path).sample(1, 32, torch.Generator())
 
 
 def test_an_inverted_set_warns_once(tmp_path: Path) -> None:
     for index in range(4):
         save(tmp_path / f"{index}.png", grey(~corner((64, 64), 2 + index % 2, 40)))
-    files = MaskFiles(tmp_path, 64)
+    files = MaskFiles(tmp_path)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        files.ratios()
+        files.ratios(64)
     assert [warning.category for warning in caught] == [PolarityWarning]
-    assert MaskFiles(tmp_path, 64, invert=True).ratios().max() < 0.1
+    assert MaskFiles(tmp_path, invert=True).ratios(64).max() < 0.1
 
 
 def test_missing_and_empty_places_are_refused(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from labkit.machine import available_memory
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 SMALLEST_SIDE = 32
+VAL_FRACTION = 0.05  # expected share of files on the validation side
 _HEADER_BYTES = 1 << 16  # enough for the size of any picture without long EXIF or colour profile
 
 
@@ -44,9 +45,7 @@ class ImageFolder:
         path: a folder (searched at any depth), a ``.tar`` file, or several of them.
         size: side of the squares in pixels.
         split: "train", "val", or "all".
-        val_fraction: expected share of files on the validation side, in [0, 1).
         cache: decode everything now and keep it in memory.
-        workers: threads that check and decode; None for one per CPU core, at most 8.
 
     Attributes:
         names: of the pictures, in the order of their indices.
@@ -63,17 +62,12 @@ class ImageFolder:
         size: int,
         split: str = "train",
         *,
-        val_fraction: float = 0.05,
         cache: bool = False,
-        workers: int | None = None,
     ) -> None:
         check_choice("split", split, ("train", "val", "all"))
-        if not 0 <= val_fraction < 1:
-            raise InputError(f"validation fraction {val_fraction} must lie in [0, 1)")
         self.size = check_whole("size", size, SMALLEST_SIDE, 1 << 14)
-        self.split, self.val_fraction = split, float(val_fraction)
+        self.split = split
         self.rejected: list[tuple[str, str]] = []
-        self._workers = check_whole("workers", workers or min(os.cpu_count() or 1, 8), 1, 256)
         paths = [path] if isinstance(path, (str, os.PathLike)) else list(path)
         self._paths, self._where = paths, ", ".join(map(str, paths))
         self._cache: np.ndarray | None = None
@@ -83,8 +77,7 @@ class ImageFolder:
         self._entries = [
             entry
             for entry in everything
-            if split == "all"
-            or is_validation(entry.base_name, self.val_fraction) == (split == "val")
+            if split == "all" or is_validation(entry.base_name, VAL_FRACTION) == (split == "val")
         ]
         if not self._entries:
             raise InputError(
@@ -122,7 +115,7 @@ class ImageFolder:
             "kind": "files",
             "paths": [Path(path).name for path in self._paths],
             "split": self.split,
-            "val_fraction": self.val_fraction,
+            "val_fraction": VAL_FRACTION,
             "size": self.size,
             "count": len(self),
             "rejected": len(self.rejected),
@@ -146,7 +139,7 @@ class ImageFolder:
 
     def _looked_at(self, look: Callable[[int], str | None], title: str) -> list[str | None]:
         """What `look` says of each file by its index, by several threads."""
-        with ThreadPoolExecutor(self._workers) as pool:
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
             said = pool.map(look, range(len(self)))
             return list(tqdm(said, title, len(self), disable=None, leave=False))
 

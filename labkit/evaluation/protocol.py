@@ -185,13 +185,10 @@ def _scores_as_reported(
 def raw_output(generator: GMCNN, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The network's output for a mask with soft edges, known pixels as the network paints them.
 
-    Args:
-        image: float (H, W, 3) in [0, 1], H and W multiples of 4.
-        mask: float (H, W) in [0, 1], 1 = missing. The network itself takes only zeros and ones, so
-            its parts are called here.
+    The network itself takes only zeros and ones, so its parts are called here.
 
-    Returns:
-        float64 (H, W, 3) in [0, 1].
+    Shapes: float (H, W, 3) and (H, W) in [0, 1], H and W multiples of 4, 1 = missing → float64
+    (H, W, 3) in [0, 1].
     """
     import torch
 

@@ -31,21 +31,15 @@ class MaskFiles:
 
     Args:
         path: a folder, a ``.tar`` file, or several of them.
-        size: default for the methods' `size`: in pixels, one number or (height, width).
         invert: the files have the opposite polarity, white = known.
+
+    The methods' `size` is in pixels, one number or (height, width).
 
     Raises:
         InputError: nothing there to read.
     """
 
-    def __init__(
-        self,
-        path: PathLike | Sequence[PathLike],
-        size: int | Sequence[int] | None = None,
-        *,
-        invert: bool = False,
-    ) -> None:
-        self.size = None if size is None else check_size(size)
+    def __init__(self, path: PathLike | Sequence[PathLike], *, invert: bool = False) -> None:
         self.invert = invert
         self.rejected: list[tuple[str, str]] = []
         self._entries = list_files(path, SUFFIXES)
@@ -60,13 +54,13 @@ class MaskFiles:
     def names(self) -> list[str]:
         return [entry.name for entry in self._entries]
 
-    def mask(self, index: int, size: int | Sequence[int] | None = None) -> np.ndarray:
+    def mask(self, index: int, size: int | Sequence[int]) -> np.ndarray:
         """Mask number `index`, or the next usable one: bool (H, W), True = missing.
 
         Raises:
             InputError: no file can be used.
         """
-        wanted = self._size(size)
+        wanted = check_size(size)
         for step in range(len(self)):
             mask = self._load((index + step) % len(self), wanted)
             if mask is not None:
@@ -74,12 +68,12 @@ class MaskFiles:
         name, reason = self.rejected[-1]
         raise InputError(f"none of the {len(self)} mask files can be used; {name}: {reason}")
 
-    def ratios(self, size: int | Sequence[int] | None = None) -> np.ndarray:
+    def ratios(self, size: int | Sequence[int]) -> np.ndarray:
         """Hole ratio of every file at that size: float64 (N,), NaN for files that cannot be used.
 
         Decodes every file the first time.
         """
-        wanted = self._size(size)
+        wanted = check_size(size)
         if wanted not in self._ratios:
             masks = (self._load(index, wanted) for index in range(len(self)))
             self._ratios[wanted] = np.array(
@@ -87,14 +81,14 @@ class MaskFiles:
             )
         return self._ratios[wanted]
 
-    def bins(self, size: int | Sequence[int] | None = None) -> np.ndarray:
+    def bins(self, size: int | Sequence[int]) -> np.ndarray:
         """Which of `BINS` holds each file: int64 (N,), -1 outside of all and for unusable files."""
         return bin_index(np.nan_to_num(self.ratios(size), nan=0.0))
 
     def sample(
         self,
         n: int,
-        size: int | Sequence[int] | None,
+        size: int | Sequence[int],
         generator: torch.Generator,
         *,
         bin: int | None = None,
@@ -104,7 +98,6 @@ class MaskFiles:
         A mask that is not square is turned by half turns only.
 
         Args:
-            size: None for the size given at construction.
             generator: source of randomness; the masks lie on its device.
             bin: only masks whose hole ratio at this size lies in that bin.
 
@@ -116,7 +109,7 @@ class MaskFiles:
         """
         import torch
 
-        n, wanted = check_whole("number of masks", n, 1), self._size(size)
+        n, wanted = check_whole("number of masks", n, 1), check_size(size)
         pool = np.arange(len(self))
         if bin is not None:
             check_whole("bin", bin, 0, len(BINS) - 1)
@@ -133,13 +126,6 @@ class MaskFiles:
             masks.append(mask[:, ::-1] if flip < 0.5 else mask)
         stacked = torch.from_numpy(np.stack(masks)[:, None])  # (n, 1, H, W)
         return stacked.to(generator.device).float()
-
-    def _size(self, size: int | Sequence[int] | None) -> tuple[int, int]:
-        if size is not None:
-            return check_size(size)
-        if self.size is None:
-            raise InputError("no mask size was given", "name one in pixels")
-        return self.size
 
     def _load(self, index: int, size: tuple[int, int]) -> np.ndarray | None:
         """bool (H, W), or None for a file that cannot be used."""
