@@ -158,8 +158,12 @@ def test_sigkill_in_the_second_stage_resumes_and_equals_an_uninterrupted_run(tmp
     assert_same_weights(killed, tmp_path / "whole")
 
 
-@pytest.mark.parametrize("kind", ["hinge", "wgan-gp"])
-def test_two_processes_compute_what_one_computes(tmp_path, kind: str) -> None:
+@pytest.mark.parametrize(
+    "objective",
+    [("--adversarial", "hinge"), ("--adversarial", "wgan-gp"), ("--preset", "release")],
+    ids=lambda options: options[1],
+)
+def test_two_processes_compute_what_one_computes(tmp_path, objective: tuple[str, str]) -> None:
     """On gloo: global losses and weights of the first five steps, in both stages, to 1e-6.
 
     In float64. Adam divides a gradient by its own size, so where a float32 gradient is nothing but
@@ -167,7 +171,7 @@ def test_two_processes_compute_what_one_computes(tmp_path, kind: str) -> None:
     """
     options = [
         *("--data", "faces", "--size", "32", "--width", "2", "--batch", "4", "--steps", "5"),
-        *("--warm-up", "2", "--adversarial", kind, "--critic-steps", "2", "--lr", "1e-4"),
+        *("--warm-up", "2", *objective, "--critic-steps", "2", "--lr", "1e-4"),
         *("--features", "random:0", "--masks", "free-form", "--validate-every", "0"),
         *("--log-every", "1", "--checkpoint-every", "1", "--device", "cpu", "--workers", "0"),
         *("--precision", "64"),
@@ -193,6 +197,16 @@ def test_two_processes_compute_what_one_computes(tmp_path, kind: str) -> None:
     for part in ("model", "critics"):
         for key, value in ours[part].items():
             assert (value - theirs[part][key]).abs().max() <= 1e-6, f"{part} {key}"
+
+
+def test_a_batch_mean_of_channels_is_refused_where_processes_divide_the_batch() -> None:
+    config = dataclasses.replace(
+        OBJECTIVE, id_mrf=dataclasses.replace(OBJECTIVE.id_mrf, centre="channel")
+    )
+    with pytest.raises(InputError, match=r"centre 'channel'.* 2 processes.*one device"):
+        Objective(config, processes=2)
+    assert Objective(config).id_mrf is not None
+    assert Objective(config, processes=2, warm_up_only=True).id_mrf is None
 
 
 def test_the_generator_s_step_leaves_the_critics_alone_and_the_other_way_round() -> None:

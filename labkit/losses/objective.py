@@ -1,21 +1,11 @@
-"""The whole objective: reconstruction, ID-MRF and the critics, weighed and added.
+"""The whole objective: reconstruction, ID-MRF and the critics (discriminators), weighed and added.
 
-Source: Wang et al. 2018, equation 9 (equation 5 of the report this book follows)::
+Source: Wang et al. 2018, equation 9 (equation 5 of the report)::
 
     L = L_c + λ_mrf L_mrf + λ_adv L_adv
 
-`labkit.settings.OBJECTIVES` holds it as paper, PyTorch release and report have it.
-
-Deviations:
-    * The paper's L_c is a sum over pixels, ours a mean (`labkit.losses.reconstruction`). The λ of
-      the "paper" objective are those of the releases, whose L_c is a mean too.
-    * The release cuts composite and target to the hole's rectangle before its features are taken.
-      Here the "release" objective compares whole pictures, so that holes of any shape are alike;
-      most positions are then copies, which are matched already, and the term is smaller.
-    * The report's code compares a random 65² of the positions after VGG16's first three pooling
-      layers; its text, which the "report" objective follows, names conv3_2 and conv4_2. Its code
-      does not mask the gradient penalty, where its text prints M_w: here the code is followed.
-      Its two λ are not stated; the releases' stand in for them.
+`labkit.settings.OBJECTIVES` holds it as paper, PyTorch release and report have it. Chapter 11
+trains with it; chapter 14 lists what they do otherwise.
 """
 
 from __future__ import annotations
@@ -23,6 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from labkit.errors import InputError
 from labkit.images import compose
 from labkit.losses.adversarial import AdversarialLoss
 from labkit.losses.confidence import confidence_weights
@@ -38,22 +29,38 @@ class Objective(nn.Module):
     """The objective of both stages and both sides.
 
     Every method returns the scalar to minimise and its terms, unweighted and without gradient, for
-    the log.
+    the log. Predictions and targets are (B, 3, H, W) in [-1, 1], masks (B, 1, H, W), 1 = missing.
 
     Args:
-        config: `ObjectiveConfig`.
         warm_up_only: build no feature network.
+        processes: how many share a batch and average their gradients.
+
+    Raises:
+        InputError: a loss that several processes cannot share.
     """
 
     def __init__(
-        self, config: ObjectiveConfig | None = None, *, warm_up_only: bool = False
+        self,
+        config: ObjectiveConfig | None = None,
+        *,
+        warm_up_only: bool = False,
+        processes: int = 1,
     ) -> None:
         super().__init__()
-        self.config = config or ObjectiveConfig()
-        self.reconstruction = ReconstructionLoss(self.config.reconstruction)
-        compares = self.config.id_mrf_weight > 0 and not warm_up_only
-        self.id_mrf = IDMRFLoss(self.config.id_mrf) if compares else None
-        self.adversarial = AdversarialLoss(self.config.adversarial)
+        self.config = config = config or ObjectiveConfig()
+        self.reconstruction = ReconstructionLoss(config.reconstruction)
+        self.adversarial = AdversarialLoss(config.adversarial)
+        self.id_mrf = None
+        if config.id_mrf_weight > 0 and not warm_up_only:
+            if processes > 1 and config.id_mrf.centre == "channel":
+                raise InputError(
+                    f"ID-MRF centre 'channel' takes means over a batch that {processes} processes "
+                    "divide",
+                    "train on one device, or choose centre 'pixel'",
+                )
+            self.id_mrf = IDMRFLoss(config.id_mrf)
+        # The average over processes turns a sum over the batch into a part of it.
+        self.parts = processes if config.id_mrf.reduction == "sum" else 1
 
     def warm_up(
         self, prediction: Tensor, target: Tensor, mask: Tensor, hole_share: Tensor | None = None
@@ -61,8 +68,6 @@ class Objective(nn.Module):
         """The generator's objective of the first stage.
 
         Args:
-            prediction, target: (B, 3, H, W) in [-1, 1].
-            mask: (B, 1, H, W), 1 = missing.
             hole_share: see `labkit.losses.reconstruction.area_normalised_l1`.
         """
         loss = self.reconstruction(prediction, target, mask, hole_share, check=False)
@@ -76,15 +81,11 @@ class Objective(nn.Module):
         critics: Critics | None,
         hole_share: Tensor | None = None,
     ) -> tuple[Tensor, Terms]:
-        """The generator's objective of the second stage; arguments as for `warm_up`.
-
-        Args:
-            critics: None where the adversarial weight is 0.
-        """
+        """The generator's objective of the second stage; no critics where their weight is 0."""
         config = self.config
         total, terms = self.warm_up(prediction, target, mask, hole_share)
         if self.id_mrf is not None:
-            mrf = self.id_mrf(prediction, target, mask)
+            mrf = self.parts * self.id_mrf(prediction, target, mask)
             total = total + config.id_mrf_weight * mrf
             terms["id_mrf"] = mrf.detach()
         if critics is not None:

@@ -114,7 +114,11 @@ class _Loop:
         self.step = 0  # steps completed
         self.networks = build(fabric, config, model)
         self.average = ExponentialAverage(self.networks.model, config.ema) if config.ema else None
-        objective = Objective(config.objective, warm_up_only=not config.has_second_stage)
+        objective = Objective(
+            config.objective,
+            warm_up_only=not config.has_second_stage,
+            processes=fabric.world_size,
+        )
         self.dtype = next(self.networks.model.parameters()).dtype
         self.objective = objective.to(fabric.device, self.dtype)
         if config.channels_last:
