@@ -35,7 +35,7 @@ def cpu_model() -> str:
 
 
 def _said(file: str, *names: str) -> str:
-    """What a file of Linux's says behind a name and a colon, where it stands first; else nothing."""
+    """What a file of Linux says behind a name and a colon, where it first stands; else nothing."""
     try:
         lines = Path(file).read_text().splitlines()
     except OSError:

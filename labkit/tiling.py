@@ -36,7 +36,7 @@ def predict_tiled(
     """Fill the hole of a picture of any size with a predictor of limited size.
 
     Args:
-        predict: fills one tile; called with sides of `smallest` or more, about tile² pixels at most.
+        predict: fills one tile; called with sides of `smallest` or more, about tile² pixels.
         image: uint8 (H, W, 3), both sides at least `smallest`.
         mask: bool (H, W), True = missing; at least one pixel missing and one known.
         tile: longest side of a tile in pixels, more than `overlap`.

@@ -116,7 +116,7 @@ def test_half_precision_only_where_nothing_is_lost(faces, tmp_path):
 @pytest.mark.parametrize(
     "options",
     [{"attention": "se", "reduction": 2}, {"attention": "a2"}, {"upsample": "transposed-3"},
-     {"upsample": "subpixel"}, {"bottleneck": "dense", "dense_size": 32}],
+     {"upsample": "subpixel"}, {"bottleneck": "dense", "dense_size": (32, 32)}],
 )  # fmt: skip
 def test_variants_export(options, tmp_path):
     model = GMCNN(GeneratorConfig(width=2, initialisation="he", **options)).eval()
