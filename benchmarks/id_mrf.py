@@ -146,7 +146,7 @@ def features(kind: str, batch: int, side: int, device: str) -> tuple[Tensor, Ten
         return v.to(device), s.to(device)
     size = max(side * STRIDE, 32)
     photos = Photos(size, "test", scale=(1.0, 1.0)).batch(range(batch))
-    masks = irregular(batch, size, bin=3, border=False, generator=generator)
+    masks = irregular(batch, size, bin=3, border=False, rng=generator)
     holes = [mask[0].numpy() > 0.5 for mask in masks]
     fills = [inpaint(p, h, method="telea") for p, h in zip(photos, holes, strict=True)]
     extract = Features("random:0", ["relu3_2"], normalise="mean-only").to(device)

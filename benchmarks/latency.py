@@ -33,7 +33,7 @@ COMMANDS = 5  # starts of the whole program
 
 def pair(size: int) -> tuple[np.ndarray, np.ndarray]:
     """A photograph, uint8 (size, size, 3), and its hole, bool (size, size)."""
-    hole = irregular(1, size, bin=2, generator=torch.Generator().manual_seed(0))
+    hole = irregular(1, size, bin=2, rng=torch.Generator().manual_seed(0))
     return prepare(astronaut(), hole[0, 0].numpy() > 0.5, size)
 
 

@@ -193,7 +193,7 @@ def pictures(batch: int, size: int, device: str) -> tuple[Tensor, Tensor]:
     """Photographs in [-1, 1] and irregular masks."""
     images = to_tensor(Photos(size, "train").batch(range(batch)), device)
     generator = torch.Generator().manual_seed(0)
-    return images, irregular(batch, size, bin=2, generator=generator).to(device)
+    return images, irregular(batch, size, bin=2, rng=generator).to(device)
 
 
 def memory_of(name: str, options: argparse.Namespace) -> float | None:

@@ -89,7 +89,7 @@ def test_a_rectangle_is_one_and_lies_between_the_margins(
     high = data.draw(st.integers(low, 16))
     jitter = data.draw(st.integers(0, low - 1))
     masks = rectangle(
-        4, size, side=(low, high), margin=margin, jitter=jitter, generator=seeded(seed)
+        4, size, side=(low, high), margin=margin, jitter=jitter, rng=seeded(seed)
     )
     check_form(masks, 4, size)
     for mask in masks[:, 0]:
@@ -103,12 +103,12 @@ def test_a_rectangle_is_one_and_lies_between_the_margins(
 
 
 def test_the_default_rectangle_is_half_the_side() -> None:
-    masks = rectangle(8, 256, generator=seeded(0))
+    masks = rectangle(8, 256, rng=seeded(0))
     assert (masks.sum((1, 2, 3)) == 128**2).all()
 
 
 def test_rectangles_reach_every_place_and_every_side() -> None:
-    masks = rectangle(400, (12, 14), side=(2, 4), margin=1, jitter=1, generator=seeded(0))[:, 0]
+    masks = rectangle(400, (12, 14), side=(2, 4), margin=1, jitter=1, rng=seeded(0))[:, 0]
     seen = masks.amax(0)
     assert seen[1:-1, 1:-1].all() and seen.sum() == 10 * 12
     heights = masks.amax(2).sum(1)
@@ -135,7 +135,7 @@ def test_rectangles_reach_every_place_and_every_side() -> None:
 )
 def test_impossible_rectangles_are_refused(arguments: dict, message: str) -> None:
     with pytest.raises(InputError, match=message.replace("(", r"\(")):
-        rectangle(**{"n": 1, "size": 64, "generator": seeded(0)} | arguments)
+        rectangle(**{"n": 1, "size": 64, "rng": seeded(0)} | arguments)
 
 
 # Free-form strokes
@@ -155,9 +155,9 @@ def test_capsules_go_to_their_own_mask_in_any_grouping(monkeypatch: pytest.Monke
     from labkit.masks import free_form as function  # the function shadows its module's name
 
     module = __import__(function.__module__, fromlist=["_PIXELS_AT_ONCE"])
-    whole = free_form(2, (40, 56), generator=seeded(5))
+    whole = free_form(2, (40, 56), rng=seeded(5))
     monkeypatch.setattr(module, "_PIXELS_AT_ONCE", 1)
-    assert torch.equal(free_form(2, (40, 56), generator=seeded(5)), whole)
+    assert torch.equal(free_form(2, (40, 56), rng=seeded(5)), whole)
     assert not torch.equal(whole[0], whole[1])
 
 
@@ -166,7 +166,7 @@ def test_capsules_go_to_their_own_mask_in_any_grouping(monkeypatch: pytest.Monke
 def test_strokes_leave_a_trace_and_never_more_than_their_length(
     seed: int, size: tuple[int, int], width: float
 ) -> None:
-    masks = free_form(3, size, strokes=1, turns=(1, 3), width=width, generator=seeded(seed))
+    masks = free_form(3, size, strokes=1, turns=(1, 3), width=width, rng=seeded(seed))
     check_form(masks, 3, size)
     missing = masks.sum((1, 2, 3))
     assert (missing >= 1).all()
@@ -178,7 +178,7 @@ def test_strokes_leave_a_trace_and_never_more_than_their_length(
 
 def test_more_and_wider_strokes_take_more() -> None:
     def mean(**arguments: object) -> float:
-        return hole_ratio(free_form(24, 48, generator=seeded(1), **arguments)).mean()
+        return hole_ratio(free_form(24, 48, rng=seeded(1), **arguments)).mean()
 
     assert mean(strokes=1) < mean(strokes=3) < mean(strokes=8)
     assert mean(width=0.02) < mean(width=0.1) < mean(width=0.3)
@@ -189,7 +189,7 @@ def test_more_and_wider_strokes_take_more() -> None:
 )
 def test_impossible_strokes_are_refused(arguments: dict) -> None:
     with pytest.raises(InputError, match=next(iter(arguments))):
-        free_form(1, 64, generator=seeded(0), **arguments)
+        free_form(1, 64, rng=seeded(0), **arguments)
 
 
 # Irregular masks
@@ -205,7 +205,7 @@ def test_impossible_strokes_are_refused(arguments: dict) -> None:
 def test_irregular_masks_keep_to_their_bin_and_border(
     seed: int, size: tuple[int, int], bin: int, border: bool
 ) -> None:
-    masks = irregular(3, size, bin=bin, border=border, generator=seeded(seed))
+    masks = irregular(3, size, bin=bin, border=border, rng=seeded(seed))
     check_form(masks, 3, size)
     assert (bin_index(hole_ratio(masks)) == bin).all()
     rows, columns = (math.ceil(side * 50 / 512) for side in size)
@@ -216,14 +216,14 @@ def test_irregular_masks_keep_to_their_bin_and_border(
 
 
 def test_even_the_smallest_holes_reach_the_border_when_asked() -> None:
-    masks = irregular(150, 48, bin=0, border=True, generator=seeded(0))
+    masks = irregular(150, 48, bin=0, border=True, rng=seeded(0))
     assert (bin_index(hole_ratio(masks)) == 0).all()
     masks[:, :, 5:-5, 5:-5] = 0  # 50/512 of 48, rounded up
     assert (masks.sum((1, 2, 3)) > 0).all()
 
 
 def test_irregular_masks_fill_all_bins_with_and_without_border() -> None:
-    masks = irregular(180, 32, generator=seeded(3))
+    masks = irregular(180, 32, rng=seeded(3))
     counts = np.bincount(bin_index(hole_ratio(masks)).ravel(), minlength=6)
     assert counts.min() > 15
     masks[:, :, 4:-4, 4:-4] = 0
@@ -231,14 +231,14 @@ def test_irregular_masks_fill_all_bins_with_and_without_border() -> None:
 
 
 def test_hole_ratios_spread_over_their_bin() -> None:
-    ratios = hole_ratio(irregular(100, 48, bin=2, generator=seeded(4)))
+    ratios = hole_ratio(irregular(100, 48, bin=2, rng=seeded(4)))
     low, high = BINS[2]
     assert ratios.min() < low + 0.01 and ratios.max() > high - 0.01
 
 
 def test_irregular_holes_hang_together() -> None:
     """Noise thresholded pixel by pixel has a known neighbour at nearly every missing pixel."""
-    masks = irregular(12, 128, bin=3, generator=seeded(0))
+    masks = irregular(12, 128, bin=3, rng=seeded(0))
     eroded = -torch.nn.functional.max_pool2d(-masks, 3, stride=1, padding=1)
     assert (eroded.sum((1, 2, 3)) / masks.sum((1, 2, 3))).mean() > 0.6
 
@@ -254,7 +254,7 @@ def test_irregular_holes_hang_together() -> None:
 )
 def test_impossible_irregular_masks_are_refused(arguments: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        irregular(**{"n": 1, "size": 64, "generator": seeded(0)} | arguments)
+        irregular(**{"n": 1, "size": 64, "rng": seeded(0)} | arguments)
 
 
 # Any configuration

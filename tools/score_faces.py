@@ -35,7 +35,7 @@ MARGIN = 3  # pixels around the region that are covered with it
 
 def score_holes(images: np.ndarray, methods: list[Method]) -> list[dict[str, object]]:
     generator = torch.Generator().manual_seed(SEED)
-    masks = irregular(FACES, SIZE, generator=generator)[:, 0].numpy() > 0.5
+    masks = irregular(FACES, SIZE, rng=generator)[:, 0].numpy() > 0.5
     scores = []
     for index, (image, mask) in enumerate(zip(images, masks, strict=True)):
         ratio = float(mask.mean())

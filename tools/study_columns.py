@@ -90,7 +90,7 @@ class Test:
         self.truth = faces.batch(chosen)  # uint8 (N, S, S, 3)
         generator = torch.Generator().manual_seed(0)
         self.masks = rectangle(
-            TEST_FACES, SIZE, side=SIDE, margin=MARGIN, generator=generator
+            TEST_FACES, SIZE, side=SIDE, margin=MARGIN, rng=generator
         )  # (N, 1, S, S)
         self.holes = self.masks[:, 0].numpy() > 0.5  # (N, S, S)
         depth = [cv2.distanceTransform(h.astype(np.uint8), cv2.DIST_C, 3) for h in self.holes]

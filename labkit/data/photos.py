@@ -129,10 +129,10 @@ class Photos:
     def _crop(self, index: int) -> np.ndarray:
         picture = _load(self.photographs[index % len(self.photographs)].name)
         height, width = picture.shape[:2]
-        random = np.random.default_rng((self.seed, list(LENGTHS).index(self.split), index))
-        side = max(2, round(random.uniform(*self.scale) * min(height, width)))
-        top = int(random.integers(height - side + 1))
-        left = int(random.integers(width - side + 1))
+        rng = np.random.default_rng((self.seed, list(LENGTHS).index(self.split), index))
+        side = max(2, round(rng.uniform(*self.scale) * min(height, width)))
+        top = int(rng.integers(height - side + 1))
+        left = int(rng.integers(width - side + 1))
         crop = picture[top : top + side, left : left + side]
         how = cv2.INTER_AREA if side >= self.size else cv2.INTER_CUBIC
         return cv2.resize(crop, (self.size, self.size), interpolation=how)

@@ -89,7 +89,7 @@ class MaskFiles:
         self,
         n: int,
         size: int | Sequence[int],
-        generator: torch.Generator,
+        rng: torch.Generator,
         *,
         bin: int | None = None,
     ) -> Tensor:
@@ -98,7 +98,7 @@ class MaskFiles:
         A mask that is not square is turned by half turns only.
 
         Args:
-            generator: source of randomness; the masks lie on its device.
+            rng: source of randomness; the masks lie on its device.
             bin: only masks whose hole ratio at this size lies in that bin.
 
         Returns:
@@ -117,7 +117,7 @@ class MaskFiles:
         if not len(pool):
             low, high = BINS[bin]
             raise InputError(f"no mask file has a hole ratio in ({low}, {high}]", "use another bin")
-        uniform = torch.rand(n, 3, generator=generator, device=generator.device).tolist()
+        uniform = torch.rand(n, 3, generator=rng, device=rng.device).tolist()
         masks = []
         for chosen, turn, flip in uniform:
             mask = self.mask(int(pool[int(chosen * len(pool))]), wanted)
@@ -125,7 +125,7 @@ class MaskFiles:
             mask = np.rot90(mask, step * int(turn * 4 / step))
             masks.append(mask[:, ::-1] if flip < 0.5 else mask)
         stacked = torch.from_numpy(np.stack(masks)[:, None])  # (n, 1, H, W)
-        return stacked.to(generator.device).float()
+        return stacked.to(rng.device).float()
 
     def _load(self, index: int, size: tuple[int, int]) -> np.ndarray | None:
         """bool (H, W), or None for a file that cannot be used."""

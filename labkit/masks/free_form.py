@@ -33,7 +33,7 @@ def free_form(
     strokes: int | Sequence[int] = (1, 8),
     turns: int | Sequence[int] = (4, 12),
     width: float | Sequence[float] = (0.05, 0.15),
-    generator: torch.Generator,
+    rng: torch.Generator,
 ) -> Tensor:
     """Masks of several brush strokes each.
 
@@ -43,7 +43,7 @@ def free_form(
         strokes: how many strokes a mask has; (low, high), both included.
         turns: how many segments a stroke has; (low, high), both included.
         width: of the brush, as a fraction of the picture's shorter side; (low, high).
-        generator: source of randomness; the masks lie on its device.
+        rng: source of randomness; the masks lie on its device.
 
     Returns:
         float32 (n, 1, H, W) in {0, 1}, 1 = missing. At least one pixel is missing.
@@ -51,26 +51,26 @@ def free_form(
     Raises:
         InputError: an empty or reversed range.
 
-    >>> free_form(4, (48, 64), generator=torch.Generator()).shape
+    >>> free_form(4, (48, 64), rng=torch.Generator()).shape
     torch.Size([4, 1, 48, 64])
     """
     n, (height, wide) = check_whole("number of masks", n, 1), check_size(size)
     strokes = check_range("strokes", strokes, whole=True)
     turns = check_range("turns", turns, whole=True)
     width = check_range("width", width, whole=False)
-    device, most, longest = generator.device, strokes[1], turns[1]
-    count = whole(*strokes, (n, 1), generator)
-    length = whole(*turns, (n, most, 1), generator)
-    radius = 0.5 * min(height, wide) * between(*width, (n, most), generator)
+    device, most, longest = rng.device, strokes[1], turns[1]
+    count = whole(*strokes, (n, 1), rng)
+    length = whole(*turns, (n, most, 1), rng)
+    radius = 0.5 * min(height, wide) * between(*width, (n, most), rng)
     extent = torch.tensor([wide, height], device=device, dtype=torch.float32)
-    here = between(0, 1, (n, most, 2), generator) * extent
-    heading = between(0, 2 * math.pi, (n, most, 1), generator)
+    here = between(0, 1, (n, most, 2), rng) * extent
+    heading = between(0, 2 * math.pi, (n, most, 1), rng)
 
-    turn = _MEAN_TURN + between(-_TURN_SPREAD, _TURN_SPREAD, (n, most, longest), generator)
+    turn = _MEAN_TURN + between(-_TURN_SPREAD, _TURN_SPREAD, (n, most, longest), rng)
     backwards = torch.arange(longest, device=device) % 2 == 0
     angle = heading + torch.where(backwards, turn + math.pi, turn)  # (n, strokes, turns)
     eighth = math.hypot(height, wide) / 8
-    normal = torch.randn(n, most, longest, generator=generator, device=device)
+    normal = torch.randn(n, most, longest, generator=rng, device=device)
     step = ((1 + 0.5 * normal) * eighth).clamp(0, 2 * eighth)
     move = step[..., None] * torch.stack([angle.cos(), angle.sin()], dim=-1)  # (…, turns, 2)
     points = [here]

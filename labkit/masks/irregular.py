@@ -38,7 +38,7 @@ def irregular(
     *,
     bin: int | None = None,
     border: bool | None = None,
-    generator: torch.Generator,
+    rng: torch.Generator,
 ) -> Tensor:
     """Irregular masks with an exact hole ratio.
 
@@ -48,7 +48,7 @@ def irregular(
         bin: which of NVIDIA's bins holds the hole ratio, 0 … 5; None draws it for each mask.
         border: False keeps 50/512 of each side clear along every edge; True lets the hole reach
             into that frame and makes sure that it does; None draws it for each mask.
-        generator: source of randomness; the masks lie on its device.
+        rng: source of randomness; the masks lie on its device.
 
     Returns:
         float32 (n, 1, H, W) in {0, 1}, 1 = missing. The hole ratio lies inside the bin.
@@ -56,7 +56,7 @@ def irregular(
     Raises:
         InputError: no such bin, or a picture too small for it.
 
-    >>> masks = irregular(2, 64, bin=3, generator=torch.Generator())
+    >>> masks = irregular(2, 64, bin=3, rng=torch.Generator())
     >>> ((masks.mean((1, 2, 3)) > 0.3) & (masks.mean((1, 2, 3)) <= 0.4)).tolist()
     [True, True]
     """
@@ -68,24 +68,24 @@ def irregular(
             f"irregular masks of {height}×{width} pixels are too small",
             f"sides must be at least {_SMALLEST_SIDE}",
         )
-    device = generator.device
-    bins = whole(0, len(BINS) - 1, (n,), generator)
-    ratio = torch.rand(n, generator=generator, device=device)
-    reach = torch.rand(n, generator=generator, device=device) < 0.5
+    device = rng.device
+    bins = whole(0, len(BINS) - 1, (n,), rng)
+    ratio = torch.rand(n, generator=rng, device=device)
+    reach = torch.rand(n, generator=rng, device=device) < 0.5
     if bin is not None:
         bins.fill_(bin)
     if border is not None:
         reach.fill_(border)
 
     interior = _interior(height, width, device)  # (H, W)
-    score = _score(n, height, width, generator)  # (n, H, W)
+    score = _score(n, height, width, rng)  # (n, H, W)
     score = torch.where(interior | reach[:, None, None], score, -math.inf)
     count = _hole_sizes(
         bins, ratio, height * width, torch.where(reach, height * width, interior.sum())
     )
     hole = _best(score, count)
     away = reach & ~(hole & ~interior).flatten(1).any(1)
-    shift = _shifts(torch.where(hole, score, -math.inf), interior, generator)
+    shift = _shifts(torch.where(hole, score, -math.inf), interior, rng)
     for index in away.nonzero().flatten().tolist():
         hole[index] = hole[index].roll(shift[index].tolist(), (0, 1))
     return hole.float()[:, None]  # (n, 1, H, W)
@@ -122,16 +122,16 @@ def _best(score: Tensor, count: Tensor) -> Tensor:
     return torch.zeros_like(chosen).scatter_(1, order, chosen).view_as(score)
 
 
-def _shifts(score: Tensor, interior: Tensor, generator: torch.Generator) -> Tensor:
+def _shifts(score: Tensor, interior: Tensor, rng: torch.Generator) -> Tensor:
     """Cyclic shifts (rows, columns) that bring the best pixel into the frame; int64 (n, 2)."""
     n, _, width = score.shape
     frame = (~interior).nonzero()  # (F, 2)
-    target = frame[whole(0, len(frame) - 1, (n,), generator)]
+    target = frame[whole(0, len(frame) - 1, (n,), rng)]
     best = score.flatten(1).argmax(1)
     return target - torch.stack([best // width, best % width], dim=1)
 
 
-def _score(n: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+def _score(n: int, height: int, width: int, rng: torch.Generator) -> Tensor:
     """How soon each pixel joins the hole; (n, H, W), cyclic in both directions but for the lines.
 
     Distances are fractions of the shorter side.
@@ -139,10 +139,10 @@ def _score(n: int, height: int, width: int, generator: torch.Generator) -> Tenso
     side = min(height, width)
 
     def field(low: float, high: float) -> Tensor:
-        return _smooth_field(n, height, width, low, high, generator)
+        return _smooth_field(n, height, width, low, high, rng)
 
     def one(low: float, high: float) -> Tensor:
-        return between(low, high, (n, 1, 1), generator)
+        return between(low, high, (n, 1, 1), rng)
 
     # Strokes swell and taper by this factor; its logarithm varies smoothly.
     swell = (0.5 * field(0.1, 0.4)).exp()
@@ -151,24 +151,22 @@ def _score(n: int, height: int, width: int, generator: torch.Generator) -> Tenso
     contour = -_contour_distance(coarse, side) / (0.03 * swell)
     detail = -_contour_distance(fine, side) / (0.01 * swell) - one(0.0, 2.5)
     specks = blob - one(2.5, 4.5)
-    lines = -_line_distance(n, height, width, generator) / (0.02 * swell) - one(0.0, 2.0)
+    lines = -_line_distance(n, height, width, rng) / (0.02 * swell) - one(0.0, 2.0)
     score = torch.stack([contour, detail, specks, lines]).amax(0) + one(0.2, 1.2) * patch
-    return _dilate(score, between(0.004, 0.022, (n,), generator), side)
+    return _dilate(score, between(0.004, 0.022, (n,), rng), side)
 
 
 def _smooth_field(
-    n: int, height: int, width: int, low: float, high: float, generator: torch.Generator
+    n: int, height: int, width: int, low: float, high: float, rng: torch.Generator
 ) -> Tensor:
     """Gaussian noise of unit variance, smooth over a length drawn in [low, high] of the side.
 
     White noise filtered by a Gaussian in the frequency domain: cyclic, and as cheap for a long
     length as for a short one.
     """
-    device = generator.device
-    sigma = (
-        between(math.log(low), math.log(high), (n, 1, 1), generator).exp() * min(height, width) / 2
-    )
-    noise = torch.randn(n, height, width, generator=generator, device=device)
+    device = rng.device
+    sigma = between(math.log(low), math.log(high), (n, 1, 1), rng).exp() * min(height, width) / 2
+    noise = torch.randn(n, height, width, generator=rng, device=device)
     fy = torch.fft.fftfreq(height, device=device)[:, None]
     fx = torch.fft.rfftfreq(width, device=device)[None, :]
     gain = torch.exp(-2 * (math.pi * sigma) ** 2 * (fx**2 + fy**2))  # (n, H, W // 2 + 1)
@@ -184,13 +182,13 @@ def _contour_distance(field: Tensor, side: int) -> Tensor:
     return field.abs() / (dx.square() + dy.square() + 1e-6).sqrt()
 
 
-def _line_distance(n: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+def _line_distance(n: int, height: int, width: int, rng: torch.Generator) -> Tensor:
     """Distance to the nearest of three random straight lines, as a fraction of the shorter side."""
-    angle = between(0, math.pi, (n, _LINES, 1, 1), generator)
-    x = between(0, 1, (n, _LINES, 1, 1), generator) * width
-    y = between(0, 1, (n, _LINES, 1, 1), generator) * height
-    columns = torch.arange(width, device=generator.device) + 0.5
-    rows = torch.arange(height, device=generator.device)[:, None] + 0.5
+    angle = between(0, math.pi, (n, _LINES, 1, 1), rng)
+    x = between(0, 1, (n, _LINES, 1, 1), rng) * width
+    y = between(0, 1, (n, _LINES, 1, 1), rng) * height
+    columns = torch.arange(width, device=rng.device) + 0.5
+    rows = torch.arange(height, device=rng.device)[:, None] + 0.5
     distance = (columns - x) * angle.sin() - (rows - y) * angle.cos()  # (n, lines, H, W)
     return distance.abs().amin(1) / min(height, width)
 

@@ -24,7 +24,7 @@ def rectangle(
     side: int | Sequence[int] | None = None,
     margin: int = 8,
     jitter: int = 0,
-    generator: torch.Generator,
+    rng: torch.Generator,
 ) -> Tensor:
     """Masks with one rectangular hole each.
 
@@ -35,7 +35,7 @@ def rectangle(
             the picture's shorter side, as the paper's 128 of 256.
         margin: pixels that stay known along every edge.
         jitter: height and width are each shortened by 0 … jitter pixels, independently.
-        generator: source of randomness; the masks lie on its device.
+        rng: source of randomness; the masks lie on its device.
 
     Returns:
         float32 (n, 1, H, W) in {0, 1}, 1 = missing.
@@ -44,7 +44,7 @@ def rectangle(
         InputError: a hole that does not fit between the margins, or of which the jitter may leave
             nothing.
 
-    >>> rectangle(3, 64, generator=torch.Generator()).mean(dim=(1, 2, 3))  # a quarter is missing
+    >>> rectangle(3, 64, rng=torch.Generator()).mean(dim=(1, 2, 3))  # a quarter is missing
     tensor([0.2500, 0.2500, 0.2500])
     """
     n, (height, width) = check_whole("number of masks", n, 1), check_size(size)
@@ -62,12 +62,12 @@ def rectangle(
             f"jitter {jitter} may leave nothing of a rectangle of side {low}",
             f"choose at most {low - 1}",
         )
-    base = whole(low, high, (n,), generator)
+    base = whole(low, high, (n,), rng)
     bounds = []
     for length in (height, width):
-        extent = base - whole(0, jitter, (n,), generator)
-        start = whole(margin, length - margin - extent, (n,), generator)
-        at = torch.arange(length, device=generator.device)
+        extent = base - whole(0, jitter, (n,), rng)
+        start = whole(margin, length - margin - extent, (n,), rng)
+        at = torch.arange(length, device=rng.device)
         bounds.append((at >= start[:, None]) & (at < (start + extent)[:, None]))  # (n, length)
     rows, columns = bounds
     return (rows[:, None, :, None] & columns[:, None, None, :]).float()  # (n, 1, H, W)

@@ -20,7 +20,7 @@ _DRAWN = ("rectangle", "free-form", "irregular")
 
 
 def sample_masks(
-    config: MaskConfig, n: int, size: int | Sequence[int], generator: torch.Generator
+    config: MaskConfig, n: int, size: int | Sequence[int], rng: torch.Generator
 ) -> Tensor:
     """`n` masks as `config` describes them; the same generator state gives the same masks.
 
@@ -28,7 +28,7 @@ def sample_masks(
 
     Args:
         size: in pixels, one number or (height, width).
-        generator: source of randomness; the masks lie on its device.
+        rng: source of randomness; the masks lie on its device.
 
     Returns:
         float32 (n, 1, H, W) in {0, 1}, 1 = missing.
@@ -42,28 +42,28 @@ def sample_masks(
     size = check_size(size)
     if config.kind == "files":
         files = _open_files(config.paths, config.invert)
-        return files.sample(n, size, generator, bin=config.bin)
+        return files.sample(n, size, rng, bin=config.bin)
     if config.kind != "mixed":
-        return _draw(config, config.kind, n, size, generator)
-    choice = whole(0, len(_DRAWN) - 1, (n,), generator)
-    masks = torch.empty(n, 1, *size, device=generator.device)
+        return _draw(config, config.kind, n, size, rng)
+    choice = whole(0, len(_DRAWN) - 1, (n,), rng)
+    masks = torch.empty(n, 1, *size, device=rng.device)
     for index, kind in enumerate(_DRAWN):
         chosen = choice == index
         if count := int(chosen.sum()):
-            masks[chosen] = _draw(config, kind, count, size, generator)
+            masks[chosen] = _draw(config, kind, count, size, rng)
     return masks
 
 
 def _draw(
-    config: MaskConfig, kind: str, n: int, size: tuple[int, int], generator: torch.Generator
+    config: MaskConfig, kind: str, n: int, size: tuple[int, int], rng: torch.Generator
 ) -> Tensor:
     if kind == "rectangle":
         settings = {"side": config.side, "margin": config.margin, "jitter": config.jitter}
-        return rectangle(n, size, **settings, generator=generator)
+        return rectangle(n, size, **settings, rng=rng)
     if kind == "free-form":
         settings = {"strokes": config.strokes, "turns": config.turns, "width": config.width}
-        return free_form(n, size, **settings, generator=generator)
-    return irregular(n, size, bin=config.bin, border=config.border, generator=generator)
+        return free_form(n, size, **settings, rng=rng)
+    return irregular(n, size, bin=config.bin, border=config.border, rng=rng)
 
 
 @lru_cache(maxsize=8)

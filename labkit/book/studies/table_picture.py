@@ -36,7 +36,7 @@ def shown_pictures(size: int) -> tuple[np.ndarray, np.ndarray]:
     rendered = RenderedFaces(size, "test").batch(list(_FACES))
     images = np.concatenate([np.stack([face, face]), rendered])
     draw = torch.Generator().manual_seed(_SEED)
-    masks = irregular(len(images), size, bin=_BIN, generator=draw)[:, 0].numpy().astype(np.uint8)
+    masks = irregular(len(images), size, bin=_BIN, rng=draw)[:, 0].numpy().astype(np.uint8)
     eye = slice(round(0.32 * size), round(0.55 * size))  # from the top
     masks[0] = 0
     masks[0, eye, round(0.46 * size) : round(0.74 * size)] = 1
