@@ -22,10 +22,6 @@ _BLOCK = 512  # a tar file is made of blocks of so many bytes
 _COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip")
 
 
-class DamagedArchive(InputError):
-    """An archive that is cut short, was changed on its way, or is none at all."""
-
-
 @dataclass(frozen=True)
 class Entry:
     """One file in a folder, or one member of a tar file.
@@ -142,10 +138,15 @@ def _list_tar(path: Path, suffixes: tuple[str, ...]) -> list[Entry]:
                 refuse_unsafe(path, member.name, plain)
                 if member.isreg() and counts(member.name, suffixes):
                     entries.append(Entry(member.name, str(path), member.offset_data, member.size))
-            refuse_truncated(path, archive)
+            # tarfile takes an archive that breaks off or is damaged between two members for a whole
+            # one; a block of zeros follows the last of those.
+            archive.fileobj.seek(archive.offset)
+            if archive.fileobj.read(_BLOCK) != bytes(_BLOCK):
+                raise EOFError("truncated or damaged")
     except (tarfile.TarError, EOFError) as error:
         raise InputError(
-            f"{path}: not a tar file, or a truncated one ({error})", "copy or download it again"
+            f"{path}: not a tar file, or a truncated or damaged one ({error})",
+            "copy or download it again",
         ) from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
@@ -166,16 +167,3 @@ def refuse_unsafe(archive: Path, name: str, plain: bool) -> None:
         f"{archive}: its member {name!r} {problem}",
         "this archive cannot be trusted; make it again from plain files",
     )
-
-
-def refuse_truncated(path: Path, archive: tarfile.TarFile) -> None:
-    """Raise DamagedArchive unless a block of zeros follows the last member of an archive whose
-    members were listed, as in every complete tar file.
-
-    `tarfile` takes an archive that breaks off or is damaged between two members for a whole one.
-    """
-    archive.fileobj.seek(archive.offset)
-    if archive.fileobj.read(_BLOCK) != bytes(_BLOCK):
-        raise DamagedArchive(
-            f"{path}: a truncated or damaged tar file", "copy or download it again"
-        )

@@ -17,8 +17,7 @@ from pathlib import Path
 import pooch
 import requests
 
-from labkit.archive import DamagedArchive
-from labkit.data.unpack import unpack, vacant
+from labkit.data.unpack import DamagedArchive, unpack, vacant
 from labkit.errors import InputError
 
 PICTURES = (".jpg", ".jpeg", ".png")

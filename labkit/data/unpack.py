@@ -12,39 +12,33 @@ import lzma
 import os
 import shutil
 import stat
-import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, NamedTuple
 
 from tqdm import tqdm
 
-from labkit.archive import DamagedArchive, counts, refuse_truncated, refuse_unsafe
+from labkit.archive import counts, refuse_unsafe
 from labkit.errors import InputError
 
 # Pictures hardly compress: an archive of them is about as large as its contents.
 LARGEST_GROWTH = 20
 ALLOWANCE = 50_000_000  # bytes, however small the archive
 MOST_FILES = 1_000_000
-# What reading a damaged archive raises, between them, besides OSError.
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, RuntimeError, zlib.error, lzma.LZMAError)
+# What reading a damaged archive raises, besides OSError.
+_DAMAGE = (zipfile.BadZipFile, EOFError, RuntimeError, zlib.error, lzma.LZMAError)
 
 
-class _Member(NamedTuple):
-    name: str
-    size: int
-    plain: bool  # a file or a folder, no link or device
-    open: Callable[[], IO[bytes]] | None  # None for a folder
+class DamagedArchive(InputError):
+    """An archive that is cut short, was changed on its way, or is none at all."""
 
 
 def unpack(
     archive: str | os.PathLike[str], folder: str | os.PathLike[str], suffixes: Iterable[str]
 ) -> int:
-    """Unpack the files with these suffixes from a zip or tar file into a new folder.
+    """Unpack the files with these suffixes from a zip file into a new folder.
 
     Args:
         folder: must not exist, or be empty; folders inside the archive are kept.
@@ -54,7 +48,7 @@ def unpack(
         how many files.
 
     Raises:
-        DamagedArchive: no archive, or a damaged or encrypted one.
+        DamagedArchive: no zip file, or a damaged or encrypted one.
         InputError: a folder that is taken; an archive with a member that points outside or is no
             plain file, one that would grow beyond measure, one without such files, or no room on
             the disk. Nothing is left behind, but by a process that is killed.
@@ -62,6 +56,11 @@ def unpack(
     archive, folder = Path(archive), Path(folder)
     if not archive.is_file():
         raise InputError(f"{archive}: no such file")
+    if not zipfile.is_zipfile(archive):
+        raise DamagedArchive(
+            f"{archive}: is no zip file",
+            "what a browser saved may be a page about the file; download the file itself",
+        )
     if not vacant(folder):
         raise InputError(f"{folder}: exists already", "name another folder, or delete it")
     wanted = tuple(suffix.lower() for suffix in suffixes)
@@ -70,13 +69,12 @@ def unpack(
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{home.name}.", dir=home.parent) as beside:
             place = Path(beside) / "files"
-            with _open(archive) as file:
-                members = _zip(file) if isinstance(file, zipfile.ZipFile) else _tar(archive, file)
-                chosen = _checked(archive, list(members), wanted)
+            with zipfile.ZipFile(archive) as file:
+                chosen = _checked(archive, file.infolist(), wanted)
                 for member in tqdm(chosen, desc=folder.name, unit="file", disable=None):
-                    target = place / member.name.replace("\\", "/")
+                    target = place / member.filename.replace("\\", "/")
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    with member.open() as source, open(target, "xb") as copy:
+                    with file.open(member) as source, open(target, "xb") as copy:
                         shutil.copyfileobj(source, copy)
             if home.exists():
                 home.rmdir()
@@ -99,43 +97,19 @@ def vacant(folder: Path) -> bool:
     return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
 
 
-def _open(archive: Path) -> zipfile.ZipFile | tarfile.TarFile:
-    if zipfile.is_zipfile(archive):
-        return zipfile.ZipFile(archive)
-    if tarfile.is_tarfile(archive):
-        return tarfile.open(archive)
-    raise DamagedArchive(
-        f"{archive}: is neither a zip nor a tar file",
-        "what a browser saved may be a page about the file; download the file itself",
-    )
-
-
-def _zip(file: zipfile.ZipFile) -> Iterator[_Member]:
-    for info in file.infolist():
-        plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
-        get = None if info.is_dir() else partial(file.open, info)
-        yield _Member(info.filename, info.file_size, plain, get)
-
-
-def _tar(archive: Path, file: tarfile.TarFile) -> Iterator[_Member]:
-    for info in file:
-        get = partial(file.extractfile, info) if info.isreg() else None
-        yield _Member(info.name, info.size, info.isreg() or info.isdir(), get)
-    refuse_truncated(archive, file)
-    while file.fileobj.read(1 << 20):  # a compressed file is compared with its checksum there
-        pass
-
-
-def _checked(archive: Path, members: list[_Member], suffixes: tuple[str, ...]) -> list[_Member]:
+def _checked(
+    archive: Path, members: list[zipfile.ZipInfo], suffixes: tuple[str, ...]
+) -> list[zipfile.ZipInfo]:
     """The files asked for, of an archive that seems made in good faith."""
     for member in members:
-        refuse_unsafe(archive, member.name, member.plain)
-    chosen = [member for member in members if member.open and counts(member.name, suffixes)]
+        kind = stat.S_IFMT(member.external_attr >> 16)
+        refuse_unsafe(archive, member.filename, kind in (0, stat.S_IFREG, stat.S_IFDIR))
+    chosen = [m for m in members if not m.is_dir() and counts(m.filename, suffixes)]
     if not chosen:
         raise InputError(f"{archive}: holds no {' or '.join(suffixes)} files")
-    if len({member.name for member in chosen}) < len(chosen):
+    if len({member.filename for member in chosen}) < len(chosen):
         raise InputError(f"{archive}: holds a name twice", "this archive cannot be trusted")
-    total = sum(member.size for member in chosen)
+    total = sum(member.file_size for member in chosen)
     most = LARGEST_GROWTH * archive.stat().st_size + ALLOWANCE
     if total > most or len(chosen) > MOST_FILES:
         raise InputError(
