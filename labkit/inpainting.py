@@ -67,8 +67,8 @@ def inpaint(
 
     >>> image, mask = np.full((40, 40, 3), 90, np.uint8), np.zeros((40, 40), bool)
     >>> mask[10:30, 10:30] = True
-    >>> bool((inpaint(image, mask, "telea") == 90).all())
-    True
+    >>> int(inpaint(image, mask, "mean")[20, 20, 0])
+    90
     """
     check_pair(image, mask)
     if method not in METHODS:

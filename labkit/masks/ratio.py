@@ -37,6 +37,9 @@ def hole_ratio(mask: Tensor | np.ndarray) -> np.ndarray:
 
     Raises:
         InputError: fewer than two dimensions, or an empty picture.
+
+    >>> float(hole_ratio(np.eye(4)))
+    0.25
     """
     if mask.ndim < 2 or 0 in mask.shape[-2:]:
         raise InputError(f"a mask must be (..., H, W) with pixels in it, not {tuple(mask.shape)}")
@@ -44,8 +47,7 @@ def hole_ratio(mask: Tensor | np.ndarray) -> np.ndarray:
     # Counted in whole pixels: a float32 mean of ones is off in the seventh digit, which is enough
     # to put a mask at the edge of a bin into its neighbour.
     count = (mask > 0.5).sum((-2, -1))
-    if not isinstance(count, (np.ndarray, np.generic)):
-        count = count.cpu().numpy()
+    count = count if isinstance(count, (np.ndarray, np.generic)) else count.cpu().numpy()
     return np.asarray(np.asarray(count, dtype=np.float64) / (height * width))
 
 
