@@ -15,8 +15,9 @@ from pathlib import Path
 
 import torch
 
-from labkit.losses.confidence import ConfidenceConfig, confidence_weights
+from labkit.losses.confidence import confidence_weights
 from labkit.machine import machine
+from labkit.settings import ConfidenceConfig
 
 
 def seconds(mask: torch.Tensor, config: ConfidenceConfig, *, direct: bool) -> float:

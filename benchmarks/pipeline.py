@@ -25,11 +25,12 @@ from measure import arguments, finish, median, save
 from PIL import Image
 from training_step import labkit_step
 
-from labkit.data.batches import Augmentation, BatchesByStep, load_batches
+from labkit.data.batches import BatchesByStep, load_batches
 from labkit.data.folder import ImageFolder
 from labkit.data.photos import Photos
 from labkit.images import from_uint8
-from labkit.masks import MaskConfig, sample_masks
+from labkit.masks import sample_masks
+from labkit.settings import Augmentation, MaskConfig
 
 LARGER = 4
 AUGMENTATION = Augmentation(flip=True, smallest_crop=0.6)

@@ -25,9 +25,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from labkit.losses.confidence import ConfidenceConfig, confidence_weights
+from labkit.losses.confidence import confidence_weights
 from labkit.nn.features import Features, feature_layers
 from labkit.nn.generator import GMCNN, GeneratorConfig
+from labkit.settings import ConfidenceConfig
 
 BANDWIDTH, EPSILON = 0.5, 1e-5
 STYLE, CONTENT = ("relu3_2", "relu4_2"), ("relu4_2",)
@@ -92,7 +93,7 @@ class ReleaseStep:
         weights = torch.Generator().manual_seed(seed)
         # He's rule keeps features and gradients at a scale at which arithmetic runs at full speed.
         config = GeneratorConfig(width=width, initialisation="he")
-        self.generator = GMCNN(config, generator=weights).to(device)
+        self.generator = GMCNN(config, rng=weights).to(device)
         with torch.random.fork_rng():  # torch's own layers draw from the global generator
             torch.manual_seed(seed)
             critics = {name: critic(size, critic_width) for name in ("global", "local")}

@@ -31,20 +31,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from labkit.cli.train_settings import mask_settings
 
-from labkit.data.batches import Augmentation
 from labkit.errors import InputError
 from labkit.files import atomic_write
-from labkit.losses.objective import ObjectiveConfig
-from labkit.losses.reconstruction import ReconstructionConfig
 from labkit.machine import auto_precision, fast_bf16, machine
-from labkit.masks import MaskConfig
 from labkit.nn.generator import GMCNN
 from labkit.nn.weights import load_generator, read_metadata
-from labkit.settings import DataConfig, GeneratorConfig, TrainConfig
+from labkit.settings import (
+    Augmentation,
+    DataConfig,
+    GeneratorConfig,
+    Hardware,
+    MaskConfig,
+    ObjectiveConfig,
+    ReconstructionConfig,
+    TrainConfig,
+)
+from labkit.settings.configure import mask_settings
 from labkit.training.checkpoint import RunFolder, read_metrics
-from labkit.training.trainer import Hardware, open_data, train
+from labkit.training.opening import open_data
+from labkit.training.trainer import train
 from labkit.training.validation import Validation
 
 # What each START changes of `settings`.

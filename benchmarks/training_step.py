@@ -39,12 +39,18 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from labkit.data.photos import Photos
 from labkit.images import to_tensor
-from labkit.losses.id_mrf import IDMRFConfig
-from labkit.losses.objective import OBJECTIVES, Objective, ObjectiveConfig
+from labkit.losses.objective import Objective
 from labkit.masks import irregular
-from labkit.nn.critics import CriticConfig
 from labkit.nn.generator import GMCNN, GeneratorConfig
-from labkit.settings import AdversarialStage, DataConfig, TrainConfig
+from labkit.settings import (
+    OBJECTIVES,
+    AdversarialStage,
+    CriticConfig,
+    DataConfig,
+    IDMRFConfig,
+    ObjectiveConfig,
+    TrainConfig,
+)
 from labkit.training.stages import Step, build
 
 Run = Callable[[Tensor, Tensor], object]
@@ -95,7 +101,7 @@ def labkit_parts(
         devices=1,
         precision="bf16-mixed" if precision == "bf16" else "32-true",
     )
-    model = GMCNN(config.generator, generator=torch.Generator().manual_seed(0))
+    model = GMCNN(config.generator, rng=torch.Generator().manual_seed(0))
     networks = build(fabric, config, model)
     objective = Objective(config.objective).to(fabric.device)
     objective.to(memory_format=torch.channels_last)

@@ -58,3 +58,21 @@ def atomic_write(
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for results, before the work of which they are the end.
+
+    Raises:
+        InputError: a file of that name, or a place where nothing can be written.
+    """
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: is a file", "name a folder for the results")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written to ({error.strerror or error})", "name another folder"
+        ) from None

@@ -50,8 +50,9 @@ from labkit.settings.presets import PRESETS, preset
 from labkit.training import trainer as trainer_module
 from labkit.training.checkpoint import RunFolder, read_metrics
 from labkit.training.ema import ExponentialAverage
+from labkit.training.opening import initial_generator
 from labkit.training.stages import Step, build
-from labkit.training.trainer import initial_generator, train
+from labkit.training.trainer import train
 
 OBJECTIVE = ObjectiveConfig(
     reconstruction=ReconstructionConfig(confidence=None),
@@ -266,7 +267,7 @@ def test_learning_rates_of_the_stages() -> None:
 
 
 def test_from_weights_begins_where_the_file_ends(tmp_path) -> None:
-    model = GMCNN(SMALL.generator, generator=torch.Generator().manual_seed(5))
+    model = GMCNN(SMALL.generator, rng=torch.Generator().manual_seed(5))
     save_generator(model, tmp_path / "warm.safetensors")
     config = dataclasses.replace(
         SMALL, warm_up=0, steps=2, from_weights=str(tmp_path / "warm.safetensors")

@@ -16,11 +16,14 @@ from command_line import fails, run
 from PIL import Image, ImageCms
 
 from labkit import __version__
-from labkit.cli import _take_debug, train_settings
+from labkit.cli import _take_debug
 from labkit.errors import InputError
 from labkit.inpainting import inpaint
 from labkit.nn.generator import GMCNN, GeneratorConfig
 from labkit.nn.weights import load_generator, save_generator
+from labkit.settings import Hardware, TrainConfig
+from labkit.settings.base import leaves
+from labkit.settings.configure import configure
 
 
 def picture(height: int = 48, width: int = 64) -> np.ndarray:
@@ -442,37 +445,39 @@ def test_masks_says_what_is_wrong(tmp_path: Path, capsys) -> None:
 
 # Train
 
+CONFIDENCE = "objective.reconstruction.confidence"
 
-def test_help_shows_the_configurations_defaults() -> None:
-    from labkit.settings import TrainConfig
 
-    values = TrainConfig().to_dict()
-    for setting, shown in train_settings.DEFAULTS.items():
-        place = values
-        for part in setting.split("."):
-            place = place[part]
-        assert place == shown or place == (shown,), setting
+def test_every_option_of_train_is_a_setting_with_its_sentence_and_default(capsys) -> None:
+    shown = " ".join(run(capsys, "train", "--help")[1].replace("│", " ").split())
+    count = 0
+    for name, field in (leaves(TrainConfig) | leaves(Hardware)).items():
+        assert field.description, name  # shown in help, in book/cli.md and in the reference
+        for option in (text for text in field.metadata if isinstance(text, str)):
+            count += 1
+            assert option.split("/")[0] in shown, name
+            assert " ".join(field.description.split())[:40] in shown.replace("- ", "-"), name
+            if isinstance(field.default, (int, float)) and not isinstance(field.default, bool):
+                assert f"({field.default})" in shown, name
+    assert count >= 45
 
 
 def test_options_become_settings() -> None:
-    from labkit.settings import TrainConfig
-
-    given = {"steps": 7, "generator.width": 4, "data.images": ["a", "b"], "seed": None}
-    config = train_settings.configure(
-        TrainConfig(seed=9), given, masks=["rectangle"], confidence="laplacian"
-    )
+    given = {"steps": 7, "generator.width": 4, "data.images": ["a", "b"]}
+    given |= {"data.masks.kind": ["rectangle"], f"{CONFIDENCE}.kernel": "laplacian"}
+    config = configure(TrainConfig(seed=9), given)
     assert (config.steps, config.generator.width, config.seed) == (7, 4, 9)
     assert config.data.images == ("a", "b") and config.data.masks.kind == "rectangle"
     assert config.objective.reconstruction.confidence.kernel == "laplacian"
-    alike = train_settings.configure(config, {}, confidence="none")
+    alike = configure(config, {f"{CONFIDENCE}.kernel": "none"})
     assert alike.objective.reconstruction.confidence is None and alike.steps == 7
-    again = train_settings.configure(alike, {}, confidence="released")
+    again = configure(alike, {f"{CONFIDENCE}.kernel": "released"})
     assert again.objective.reconstruction.confidence.kernel == "released"
-    files = train_settings.configure(config, {}, masks=["some/folder", "more.tar"])
+    files = configure(config, {"data.masks.kind": ["some/folder", "more.tar"]})
     assert (files.data.masks.kind, files.data.masks.paths) == ("files", ("some/folder", "more.tar"))
-    assert train_settings.configure(files, {}, masks=["irregular"]).data.masks.path is None
+    assert configure(files, {"data.masks.kind": ["irregular"]}).data.masks.path is None
     with pytest.raises(InputError, match="name one kind"):
-        train_settings.configure(files, {}, masks=["irregular", "some/folder"])
+        configure(files, {"data.masks.kind": ["irregular", "some/folder"]})
 
 
 TINY = ["--size", 32, "--width", 2, "--batch", 2, "--workers", 0, "--device", "cpu"]

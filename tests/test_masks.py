@@ -13,17 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.errors import InputError
-from labkit.masks import (
-    BINS,
-    MaskConfig,
-    bin_index,
-    free_form,
-    hole_ratio,
-    irregular,
-    rectangle,
-    sample_masks,
-)
+from labkit.masks import BINS, bin_index, free_form, hole_ratio, irregular, rectangle, sample_masks
 from labkit.masks.free_form import draw_capsules
+from labkit.settings import MaskConfig
 
 few = settings(max_examples=20, deadline=None)
 seeds = st.integers(0, 2**32)
@@ -88,9 +80,7 @@ def test_a_rectangle_is_one_and_lies_between_the_margins(
 ) -> None:
     high = data.draw(st.integers(low, 16))
     jitter = data.draw(st.integers(0, low - 1))
-    masks = rectangle(
-        4, size, side=(low, high), margin=margin, jitter=jitter, rng=seeded(seed)
-    )
+    masks = rectangle(4, size, side=(low, high), margin=margin, jitter=jitter, rng=seeded(seed))
     check_form(masks, 4, size)
     for mask in masks[:, 0]:
         rows, columns = mask.any(1).nonzero().flatten(), mask.any(0).nonzero().flatten()

@@ -20,11 +20,10 @@ from labkit.evaluation.metrics import psnr
 from labkit.evaluation.statistics import student_interval
 from labkit.faces import RenderedFaces
 from labkit.images import from_uint8, read_image
-from labkit.masks import MaskConfig
 from labkit.nn.generator import GMCNN
 from labkit.nn.weights import load_generator
-from labkit.settings import GeneratorConfig
-from labkit.training.trainer import Hardware, train
+from labkit.settings import GeneratorConfig, Hardware, MaskConfig
+from labkit.training.trainer import train
 
 SQUARES = MaskConfig(kind="rectangle", side=32, margin=2)
 SMALL = Scale(size=64, width=2, steps=8, batch=1, masks=SQUARES)

@@ -20,8 +20,8 @@ from labkit.cli import main
 from labkit.errors import InputError
 from labkit.evaluation.statistics import AS_REPORTED
 from labkit.images import read_image
-from labkit.masks import MaskConfig
 from labkit.nn.weights import read_metadata
+from labkit.settings import MaskConfig
 from labkit.training.checkpoint import read_metrics
 from labkit.training.trainer import _Loop
 

@@ -23,16 +23,15 @@ from training_runs import (
     wait_for,
 )
 
-from labkit.data.batches import Augmentation, BatchesByStep, load_batches
+from labkit.data.batches import BatchesByStep, load_batches
 from labkit.errors import InputError
 from labkit.faces import RenderedFaces
-from labkit.masks import MaskConfig
 from labkit.nn.generator import GMCNN, GeneratorConfig
 from labkit.nn.weights import read_metadata, save_generator
-from labkit.settings import DataConfig, TrainConfig
+from labkit.settings import Augmentation, DataConfig, Hardware, MaskConfig, TrainConfig
 from labkit.training import trainer as trainer_module
 from labkit.training.checkpoint import RunFolder, read_metrics
-from labkit.training.trainer import Hardware, train
+from labkit.training.trainer import train
 from labkit.training.validation import Validation
 
 SMALL = TrainConfig(
@@ -59,7 +58,7 @@ def test_training_lowers_the_loss_and_leaves_a_complete_folder(tmp_path) -> None
         checkpoint_every=120,
         validation_images=16,
     )
-    untrained = GMCNN(config.generator, generator=torch.Generator().manual_seed(config.seed))
+    untrained = GMCNN(config.generator, rng=torch.Generator().manual_seed(config.seed))
     fixed = Validation(trainer_module.open_data(config.data)[1], config.data.masks, 16)
     before = fixed.run(untrained, torch.device("cpu"))[0]
     path = train(config, tmp_path / "run", hardware=CPU, progress=False)
@@ -381,7 +380,7 @@ def test_workers_start_although_opencv_has_run_threads_of_its_own() -> None:
 import cv2, numpy as np
 from labkit.data.batches import BatchesByStep, load_batches
 from labkit.faces import RenderedFaces
-from labkit.masks import MaskConfig
+from labkit.settings import MaskConfig
 cv2.setNumThreads(4)
 cv2.resize(np.zeros((2000, 2000, 3), np.uint8), (1500, 1500), interpolation=cv2.INTER_CUBIC)
 batches = BatchesByStep(RenderedFaces(48, "val"), MaskConfig(kind="free-form"), 32, 2, 0)

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from labkit.nn.weights import load_generator
+from labkit.settings import Hardware
 from labkit.training import trainer as trainer_module
 from labkit.training.checkpoint import read_metrics
-from labkit.training.trainer import Hardware
 
 CPU = Hardware(accelerator="cpu", workers=0)
 

@@ -24,7 +24,7 @@ from publish_run import without_folders
 
 from labkit.nn.weights import PACKAGED, load_generator, read_metadata, save_generator
 from labkit.settings import TrainConfig
-from labkit.training.trainer import open_data
+from labkit.training.opening import open_data
 from labkit.training.validation import Validation
 
 LARGEST = 7_000_000  # bytes

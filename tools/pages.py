@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import links
-import typer
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from labkit.cli import app
+from labkit.cli import program
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -192,7 +191,7 @@ def command_section(path: str, command: Any, level: int) -> Iterator[str]:
 
 def command_line() -> str:
     """The text of book/cli.md."""
-    group = typer.main.get_command(app)
+    group = program()
     _, usage, *sections = command_section("labkit", group, 1)
     return (
         BREAK.join(

@@ -32,13 +32,18 @@ from labkit.evaluation.statistics import student_interval
 from labkit.faces import RenderedFaces, face_regions
 from labkit.files import atomic_write
 from labkit.images import compose, from_uint8, to_uint8
-from labkit.losses.objective import ObjectiveConfig
-from labkit.losses.reconstruction import ReconstructionConfig
-from labkit.masks import MaskConfig, rectangle
+from labkit.masks import rectangle
 from labkit.nn.generator import GMCNN, GeneratorConfig, receptive_field
 from labkit.nn.weights import load_generator
-from labkit.settings import DataConfig, TrainConfig
-from labkit.training.trainer import Hardware, train
+from labkit.settings import (
+    DataConfig,
+    Hardware,
+    MaskConfig,
+    ObjectiveConfig,
+    ReconstructionConfig,
+    TrainConfig,
+)
+from labkit.training.trainer import train
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE, SIDE, MARGIN = 40, 20, 2  # picture, hole, and what stays known along each edge, in pixels

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from labkit.cli.common import (
-    make_folder,
     pick_device,
     refuse_checkpoints,
     refuse_inside_pairs,
     refuse_options,
 )
 from labkit.errors import InputError, check_choice
+from labkit.files import make_folder
+from labkit.settings.training import Accelerator
 
 NAMES = ("attention", "bottleneck", "confidence", "prior", "upsampling")
 TABLE = "table"
@@ -150,17 +151,12 @@ def study(
     from labkit.images import write_image
     from labkit.masks import MaskConfig
     from labkit.settings.configure import mask_settings
-    from labkit.training.trainer import ACCELERATORS
 
     check_choice("study", name, (*NAMES, TABLE))
     chosen = None if name == TABLE else named(name)
     unused = _OF_THE_OTHERS if chosen is None else _OF_THE_TABLE
     refuse_options(context, unused, f"labkit study {name}")
-    if device not in ACCELERATORS:
-        raise InputError(
-            f"--device {device}: is none that a study runs on",
-            f"choose from {', '.join(ACCELERATORS)}",
-        )
+    check_choice("device", device, get_args(Accelerator))
     pick_device(device)
     refuse_checkpoints(*(weights or ()))
     output = output or Path(f"study-{name}.json")

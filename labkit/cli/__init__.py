@@ -13,6 +13,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Annotated
 
@@ -43,8 +44,6 @@ for _command in (
 ):
     app.command(_command.__name__)(interruptible(_command))
 app.add_typer(export.app, name="export")
-for _entry in entry_points(group="labkit.commands"):  # `study`, which belongs to the book
-    app.command(_entry.name)(interruptible(_entry.load()))
 
 
 def _version(asked: bool) -> None:
@@ -66,6 +65,14 @@ def _common(
     """Options of every command; `main` looks after --debug before they are parsed."""
 
 
+@cache
+def program() -> object:
+    """The whole command, with what other parts of the package add to it: `study`, the book's."""
+    for entry in entry_points(group="labkit.commands"):
+        app.command(entry.name)(interruptible(entry.load()))
+    return typer.main.get_command(app)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -79,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments, debug = _take_debug(arguments)
     with _warnings_in_one_line():
         try:
-            command = typer.main.get_command(app)
+            command = program()
             # The arguments travel along as `obj`: an evaluation records the command it was.
             code = command.main(
                 arguments or ["--help"], "labkit", standalone_mode=False, obj=arguments

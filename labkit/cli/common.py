@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
@@ -55,24 +54,6 @@ def refuse_options(context: typer.Context, names: Iterable[str], user: str) -> N
             values = value if isinstance(value, (list, tuple)) else [value]
             given = " ".join([parameter.opts[0], *map(str, values)])
         raise InputError(f"{given} means nothing to {user}", "leave it out")
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder for results, before the work of which they are the end.
-
-    Raises:
-        InputError: a file of that name, or a place where nothing can be written.
-    """
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{path}: is a file", "name a folder for the results")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written to ({error.strerror or error})", "name another folder"
-        ) from None
 
 
 def refuse_checkpoints(*weights: str | None) -> None:

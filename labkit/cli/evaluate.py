@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from labkit.cli.common import make_folder, pick_device, refuse_checkpoints, refuse_inside_pairs
+from labkit.cli.common import pick_device, refuse_checkpoints, refuse_inside_pairs
+from labkit.files import make_folder
 from labkit.inpainting import METHODS
 
 DEFAULT_METHODS = ("black", "mean", "telea", "ns")

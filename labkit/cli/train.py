@@ -26,14 +26,18 @@ _PANELS = {
 _SCALARS = {bool, int, float}
 
 
+def _within(annotation: Any) -> set:
+    """Every type that an annotation mentions."""
+    return {annotation}.union(*map(_within, get_args(annotation)))
+
+
 def _parameter(setting: str, field: Any, panel: str | None) -> inspect.Parameter | None:
     """The option of a setting, None where it has none: not given, it is None."""
     names = [text for text in field.metadata if isinstance(text, str)]
     if not names:
         return None
-    kinds = {field.annotation, *get_args(field.annotation)}
     several = setting in ("data.images", "data.validation", "data.masks.kind")
-    kind: Any = list[str] if several else next(iter(kinds & _SCALARS), str)
+    kind: Any = list[str] if several else next(iter(_within(field.annotation) & _SCALARS), str)
     shown: object = getattr(field.default, "kernel", field.default)
     if isinstance(shown, bool):
         shown = ("off", "on")[shown]

@@ -86,7 +86,7 @@ def initial_generator(config: TrainConfig) -> GMCNN:
     """
     if config.from_weights is None:
         generator = torch.Generator().manual_seed(config.seed)
-        return GMCNN(config.generator, generator=generator)
+        return GMCNN(config.generator, rng=generator)
     model = load_generator(config.from_weights)
     theirs, ours = model.config.to_dict(), config.generator.to_dict()
     # What says nothing about a network's tensors, or is the run's own to say.

@@ -58,7 +58,7 @@ def build(fabric: Fabric, config: TrainConfig, model: GMCNN) -> Networks:
         # No wrapper here: the gradient penalty differentiates twice, which wrappers for several
         # processes do not see; `Step` averages the critics' gradients itself.
         source = torch_generator(config.seed, CRITICS)
-        critics = Critics(config.adversarial.critics, config.data.size, generator=source)
+        critics = Critics(config.adversarial.critics, config.data.size, rng=source)
         critics.to(fabric.device, next(model.parameters()).dtype)
         if config.channels_last:
             critics.to(memory_format=torch.channels_last)

@@ -10,7 +10,8 @@ from labkit.classical import CLASSICAL
 from labkit.data import ImageSource
 from labkit.evaluation.metrics import psnr
 from labkit.images import compose, from_uint8, mask_input, to_uint8
-from labkit.masks import MaskConfig, sample_masks
+from labkit.masks import sample_masks
+from labkit.settings import MaskConfig
 
 VALIDATION_SEED = 20_181_020  # fixed for every run, so that runs compare; the paper's date on arXiv
 

@@ -13,7 +13,8 @@ from labkit.data import ImageSource
 from labkit.errors import InputError
 from labkit.evaluation.metrics import psnr
 from labkit.images import compose, from_uint8, mask_input, to_uint8
-from labkit.masks import MaskConfig, sample_masks
+from labkit.masks import sample_masks
+from labkit.settings import MaskConfig
 
 PROBE_SEED = 20_181_021  # of the holes; not the one that validation draws with
 PERIODS = (2, 4)  # pixels, of the checkerboards that are looked for
@@ -48,14 +49,9 @@ class Probe:
         """Composites of the first `count` pictures, uint8 (N, S, S, 3)."""
         parameter = next(model.parameters())
         filled = []
-        chosen = slice(0, count)
-        for truth, mask in zip(
-            np.array_split(self.truth[chosen], -(-len(self.truth[chosen]) // _BATCH)),
-            masks[chosen].split(_BATCH),
-            strict=True,
-        ):
-            image = from_uint8(torch.from_numpy(truth)).to(parameter)
-            hole = mask.to(parameter)
+        truth = torch.from_numpy(self.truth[:count])
+        for some, mask in zip(truth.split(_BATCH), masks[:count].split(_BATCH), strict=True):
+            image, hole = from_uint8(some).to(parameter), mask.to(parameter)
             filled.append(to_uint8(compose(image, model(image, hole), hole).float()))
         return np.concatenate(filled)
 

@@ -29,8 +29,9 @@ from labkit.files import CONFIG, atomic_write
 from labkit.images import read_image, write_image
 from labkit.nn.generator import GMCNN, count_parameters
 from labkit.nn.weights import load_generator, save_generator
-from labkit.settings import GeneratorConfig, TrainConfig
-from labkit.training.trainer import Hardware, open_data, train
+from labkit.settings import GeneratorConfig, Hardware, TrainConfig
+from labkit.training.opening import open_data
+from labkit.training.trainer import train
 
 SNAPSHOTS = 8  # moments of a run at which it is measured, evenly spaced
 

@@ -28,9 +28,9 @@ from labkit.evaluation.protocol import ProtocolConfig, evaluate
 from labkit.evaluation.statistics import AS_REPORTED, Score, summarise
 from labkit.files import CONFIG, WEIGHTS, atomic_write
 from labkit.nn.weights import load_generator, read_metadata, weights_hash
-from labkit.settings import TrainConfig
+from labkit.settings import Hardware, TrainConfig
 from labkit.training.checkpoint import read_metrics
-from labkit.training.trainer import Hardware, train
+from labkit.training.trainer import train
 
 CLASSICAL_ROWS = ("black", "mean", "telea", "ns", "biharmonic")
 

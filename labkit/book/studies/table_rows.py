@@ -18,8 +18,7 @@ from dataclasses import dataclass
 
 from labkit.book.studies.registry import STUDIES, Scale, Study
 from labkit.errors import InputError, check_choice
-from labkit.losses.id_mrf import IDMRFConfig
-from labkit.settings import TrainConfig
+from labkit.settings import IDMRFConfig, TrainConfig
 
 # The arms whose seeds the plan counts; every other row is trained once.
 REPEATED = ("base", "se", "a2")
