@@ -122,9 +122,8 @@ def export_onnx(
             output_names=["filled"],
         )
     graph = onnx.load_from_string(buffer.getvalue())
-    for axis, length in zip(
-        graph.graph.output[0].type.tensor_type.shape.dim, (1, height, width, 3), strict=True
-    ):
+    axes = graph.graph.output[0].type.tensor_type.shape.dim
+    for axis, length in zip(axes, (1, height, width, 3), strict=True):
         axis.dim_value = length  # which the exporter does not know
     _forget_where_from(graph)
     _halve(graph, onnx)
@@ -132,9 +131,8 @@ def export_onnx(
     onnx.helper.set_model_props(graph, about)
     data = graph.SerializeToString()
     _check(data, filler, (height, width), onnxruntime)
-    path = Path(out)
-    atomic_write(path, lambda file: file.write(data))
-    return path
+    atomic_write(out, lambda file: file.write(data))
+    return Path(out)
 
 
 def _about(weights: str | os.PathLike[str]) -> dict[str, str]:

@@ -36,14 +36,14 @@ def predict_tiled(
     """Fill the hole of a picture of any size with a predictor of limited size.
 
     Args:
-        predict: fills one tile; called with sides of `smallest` or more, about tile² pixels.
-        image: uint8 (H, W, 3), both sides at least `smallest`.
+        predict: fills one tile of about tile² pixels.
+        image: uint8 (H, W, 3).
         mask: bool (H, W), True = missing; at least one pixel missing and one known.
         tile: longest side of a tile in pixels, more than `overlap`.
         overlap: pixels that neighbouring tiles share at least; half of it is what a hole at the rim
             of the tiled region sees beyond itself.
         most_hole: a tile with a larger share missing is taken from the picture made small.
-        smallest: shortest side that `predict` takes.
+        smallest: shortest side that `predict` takes, and the picture has.
         progress: show a bar on stderr, where that is a terminal.
 
     Returns:

@@ -35,25 +35,16 @@ class Photograph:
 
 
 PHOTOS = (
-    Photograph(
-        "astronaut",
-        "astronaut.png",
-        "test",
-        "Eileen Collins, NASA Great Images database",
-        "no known copyright restrictions, public domain",
-    ),
+    Photograph("astronaut", "astronaut.png", "test", "Eileen Collins, NASA Great Images database",
+               "no known copyright restrictions, public domain"),
     Photograph("chelsea", "chelsea.png", "test", "Stefan van der Walt", "CC0"),
     Photograph("coffee", "coffee.png", "train", "Rachel Michetti, Pikolo Espresso Bar", "CC0"),
-    Photograph(
-        "hubble",
-        "hubble_deep_field.jpg",
-        "train",
-        "Hubble eXtreme Deep Field, NASA, HubbleSite",
-        "may be freely used in the public domain",
-    ),
+    Photograph("hubble", "hubble_deep_field.jpg", "train",
+               "Hubble eXtreme Deep Field, NASA, HubbleSite",
+               "may be freely used in the public domain"),
     Photograph("retina", "retina.jpg", "train", "Mikael Häggström, Wikimedia Commons", "CC0 1.0"),
     Photograph("rocket", "rocket.jpg", "train", "SpaceX", "released into the public domain"),
-)
+)  # fmt: skip
 LENGTHS = {"train": 2**16, "test": 200}
 
 
@@ -141,7 +132,7 @@ class Photos:
         return cv2.resize(crop, (self.size, self.size), interpolation=how)
 
     def describe(self) -> dict[str, object]:
-        """Kind, split, size, seed, count and the photographs with their credits."""
+        """What this set is, with the photographs' credits, in values that JSON can hold."""
         return {
             "kind": "photos",
             "split": self.split,

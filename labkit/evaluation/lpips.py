@@ -31,13 +31,12 @@ _NO_ZERO = 1e-10  # added to a length before division
 
 
 class LPIPS(nn.Module):
-    """The distance, frozen.
+    """The distance, frozen: two images (B, 3, H, W) in [-1, 1] → (B,), 0 for equal images, rarely
+    above 1.
 
     Args:
         weights: file of SqueezeNet 1.1's ImageNet weights, see `labkit.nn.features.Features`; None
             takes torchvision's, downloaded on first use.
-
-    Shapes: two images (B, 3, H, W) in [-1, 1] → (B,), 0 for equal images, rarely above 1.
 
     Raises:
         InputError: what `Features` raises, or images of different shapes.
@@ -65,13 +64,8 @@ class LPIPS(nn.Module):
         return total
 
     def between(self, truth: np.ndarray, estimate: np.ndarray) -> float:
-        """The distance of two uint8 images (H, W, 3).
-
-        Raises:
-            InputError: images of different shapes, or too small for SqueezeNet's last layer.
-        """
-        pair = [to_tensor(image) for image in (truth, estimate)]
-        return float(self(*pair))
+        """The distance of two uint8 images (H, W, 3), large enough for SqueezeNet's last layer."""
+        return float(self(to_tensor(truth), to_tensor(estimate)))
 
 
 def _directions(features: Tensor) -> Tensor:

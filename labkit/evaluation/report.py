@@ -94,14 +94,11 @@ def tables(
         by_ratio.append([row["method"], *(f"{found[b]:.2f}" if b in found else "" for b in bins)])
     overall = _measured(rows, "method", _HIGHER_IS_BETTER)
     errors = _measured(rows, "lower is better", _LOWER_IS_BETTER)
-    if not differences:
-        return [overall, by_ratio, errors]
     gains = [["paired difference in PSNR dB", "mean", "95 %"]]
     for row in differences:
-        spread = row["psnr"]
-        between = f"{spread['low']:+.2f} to {spread['high']:+.2f}"
-        gains.append([f"{row['method']} − {row['minus']}", f"{spread['mean']:+.2f}", between])
-    return [overall, by_ratio, errors, gains]
+        mean, low, high = (f"{row['psnr'][key]:+.2f}" for key in ("mean", "low", "high"))
+        gains.append([f"{row['method']} − {row['minus']}", mean, f"{low} to {high}"])
+    return [overall, by_ratio, errors, *([gains] if differences else [])]
 
 
 def _measured(
@@ -125,15 +122,12 @@ def _measured(
 
 
 def _aligned(cells: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = []
-    for row in cells:
-        first, *rest = (
-            cell.rjust(width) if index else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        lines.append("  ".join([first, *rest]).rstrip())
-    return "\n".join(lines)
+    """The first column flush left, the others flush right."""
+    first, *rest = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join([name.ljust(first), *map(str.rjust, values, rest)]).rstrip()
+        for name, *values in cells
+    )
 
 
 def _csv(scores: Sequence[Score]) -> str:
