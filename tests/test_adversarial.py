@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from labkit.errors import InputError
 from labkit.losses.adversarial import (
-    AdversarialConfig,
     AdversarialLoss,
     critic_loss,
     draw_t,
     generator_loss,
     gradient_penalty,
 )
-from labkit.losses.confidence import ConfidenceConfig, confidence_weights
-from labkit.nn.critics import CriticConfig, Critics
+from labkit.losses.confidence import confidence_weights
+from labkit.nn.critics import Critics
+from labkit.settings import AdversarialConfig, ConfidenceConfig, CriticConfig
 
 TINY = CriticConfig(channels=(3, 4), spectral_norm=False)
 
@@ -292,24 +292,3 @@ def test_a_configuration_survives_json() -> None:
 def test_configurations_that_make_no_sense_are_refused(wrong: dict, says: str) -> None:
     with pytest.raises(InputError, match=says):
         AdversarialConfig(**wrong)
-
-
-def test_inputs_that_do_not_fit_are_refused() -> None:
-    critics = Critics(TINY, 16).double()
-    real, fake, mask, t = batch()
-    wgan = AdversarialConfig(kind="wgan-gp")
-    with pytest.raises(InputError, match="needs t"):
-        AdversarialLoss(wgan).critic(critics, real, fake, mask)
-    with pytest.raises(InputError, match="one number a sample"):
-        AdversarialLoss(wgan).critic(critics, real, fake, mask, t=t[:1])
-    with pytest.raises(InputError, match="differ"):
-        AdversarialLoss().critic(critics, real, fake[:1], mask)
-    with pytest.raises(InputError, match="does not fit"):
-        AdversarialLoss().critic(critics, real, fake, mask[:1])
-    with pytest.raises(InputError, match=r"weight \(2, 1, 8, 16\)"):
-        AdversarialLoss().critic(critics, real, fake, mask, weight=mask[..., :8, :])
-    confident = AdversarialConfig(kind="wgan-gp", penalty_mask="confidence")
-    with pytest.raises(InputError, match="needs the confidence weights"):
-        AdversarialLoss(confident).critic(critics, real, fake, mask, t=t)
-    with pytest.raises(InputError, match="'wasserstein' is unknown"):
-        critic_loss("wasserstein", t, t)

@@ -88,17 +88,6 @@ def test_cost_of_squeeze_and_excitation(channels, reduction):
     assert operations(block, torch.zeros(1, channels, 8, 8)) == 4 * channels * middle
 
 
-@pytest.mark.parametrize("reduction", [0, -1, 9])
-def test_reductions_that_cannot_be(reduction):
-    with pytest.raises(InputError, match=r"8 channels.*from 1 to 8"):
-        SqueezeExcitation(8, reduction)
-
-
-def test_unknown_gate_names_the_known():
-    with pytest.raises(InputError, match=r"'relu' is unknown; one of sigmoid, tanh"):
-        SqueezeExcitation(8, 2, gate="relu")
-
-
 # --- A² ------------------------------------------------------------------------------------------
 
 
@@ -193,12 +182,6 @@ def test_defaults_are_a_quarter_of_the_channels_and_the_identity():
     x = features(1, 32, 4, 4).float()
     assert torch.equal(block(x), x)
     assert DoubleAttention(2).features.out_channels == 1
-
-
-@pytest.mark.parametrize("sizes", [(0, None), (None, 0), (2, -1)])
-def test_a2_needs_features_and_maps(sizes):
-    with pytest.raises(InputError, match="1 or more"):
-        DoubleAttention(8, *sizes)
 
 
 @pytest.mark.parametrize(
@@ -332,11 +315,11 @@ def test_a_fresh_a2_is_the_base_generator():
 
 
 def test_initial_weights_follow_the_generator_alone():
-    one, same = (GMCNN(GeneratorConfig(width=4, attention="se", reduction=4), generator=g) for g in
+    one, same = (GMCNN(GeneratorConfig(width=4, attention="se", reduction=4), rng=g) for g in
                  (torch.Generator().manual_seed(7), torch.Generator().manual_seed(7)))  # fmt: skip
     other = GMCNN(
         GeneratorConfig(width=4, attention="se", reduction=4),
-        generator=torch.Generator().manual_seed(8),
+        rng=torch.Generator().manual_seed(8),
     )
     states = [model.state_dict() for model in (one, same, other)]
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
@@ -347,10 +330,10 @@ def test_initial_weights_follow_the_generator_alone():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"attention": "cbam"}, "'cbam' is unknown; one of se, a2, se-report, a2-report"),
-        ({"attention": "se", "attention_place": "end"}, "'end' is unknown; one of before-dilated"),
+        ({"attention": "cbam"}, "attention .*cbam.*'a2-report'"),
+        ({"attention": "se", "attention_place": "end"}, "attention_place .*end.*before-dilated"),
         ({"attention": "se", "width": 2}, "larger than the 8 channels; choose 1 to 8"),
-        ({"attention": "se", "reduction": 0}, "at least 1"),
+        ({"attention": "se", "reduction": 0}, "reduction 0"),
         ({"attention": "se", "attention_place": "gather-distribute"}, "only 'a2'"),
         ({"attention_place": "after-dilated"}, "without a published block"),
         ({"attention": "a2-report", "attention_place": "after-dilated"}, "published block"),
@@ -369,9 +352,7 @@ def test_report_se_is_the_gate_alone():
     assert block.gate.gate == "tanh" and block.gate.reduce.out_features == 4
 
 
-@pytest.mark.parametrize(
-    ("padding", "mode"), [("reflect", "reflect"), ("zeros", "constant"), ("replicate", "replicate")]
-)
+@pytest.mark.parametrize(("padding", "mode"), [("reflect", "reflect"), ("zeros", "constant")])
 def test_report_a2_written_out(padding, mode):
     """A sigmoid's share of the first feature, times ELU of a 3×3 convolution of the late one."""
     block = randomised(ReportA2(4, padding))

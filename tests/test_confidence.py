@@ -12,12 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labkit.errors import InputError
-from labkit.losses.confidence import (
-    ConfidenceConfig,
-    confidence_weights,
-    kernel_1d,
-    kernel_2d,
-)
+from labkit.losses.confidence import confidence_weights, kernel_1d, kernel_2d
+from labkit.settings import ConfidenceConfig
 
 KERNELS = ["gaussian", "laplacian", "laplacian-radial", "released"]
 # The authors' PyTorch code, run on a CPU: every fifth pixel of the weights of a square hole.
@@ -216,21 +212,6 @@ def test_autocast_changes_nothing(direct: bool) -> None:
 def test_configurations_that_make_no_sense_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError, match=str(next(iter(wrong.values())))):
         ConfidenceConfig(**wrong)
-
-
-@pytest.mark.parametrize(
-    ("mask", "says"),
-    [
-        (torch.full((1, 1, 8, 8), 0.5), "only 0"),
-        (torch.full((1, 1, 8, 8), math.nan), "only 0"),
-        (torch.zeros(1, 3, 8, 8), r"\(B, 1, H, W\)"),
-        (torch.zeros(8, 8), r"\(B, 1, H, W\)"),
-        (torch.zeros(1, 1, 8, 8, dtype=torch.bool), "float"),
-    ],
-)
-def test_masks_that_are_none_are_refused(mask: torch.Tensor, says: str) -> None:
-    with pytest.raises(InputError, match=says):
-        confidence_weights(mask)
 
 
 def test_the_radial_kernel_has_no_one_dimensional_factor() -> None:

@@ -70,7 +70,7 @@ def test_floating_point_operations_of_one_forward() -> None:
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 96), (250, 254), (33, 47)])
-@pytest.mark.parametrize("padding", ["reflect", "zeros", "replicate"])
+@pytest.mark.parametrize("padding", ["reflect", "zeros"])
 def test_any_size_in_the_same_size_out(size: tuple[int, int], padding: str) -> None:
     image, mask = picture(*size)
     with torch.no_grad():
@@ -243,7 +243,7 @@ def test_he_initialisation_keeps_the_scale_and_begins_near_grey() -> None:
 
 def test_the_seed_decides_the_initial_weights() -> None:
     def weights(seed: int) -> torch.Tensor:
-        model = GMCNN(TINY, generator=torch.Generator().manual_seed(seed))
+        model = GMCNN(TINY, rng=torch.Generator().manual_seed(seed))
         return torch.cat([p.flatten() for p in model.parameters()])
 
     assert torch.equal(weights(1), weights(1))
@@ -265,11 +265,10 @@ def test_reflection_at_any_distance_is_numpys(height: int, width: int, reach: tu
     )
 
 
-@pytest.mark.parametrize(("mode", "numpys"), [("replicate", "edge"), ("zeros", "constant")])
-def test_other_ways_to_pad_are_numpys(mode: str, numpys: str) -> None:
+def test_zeros_are_numpys() -> None:
     x = torch.rand(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
-    expected = np.pad(x.numpy(), ((0, 0), (0, 0), (1, 2), (3, 6)), mode=numpys)
-    np.testing.assert_array_equal(pad(x, 1, 2, 3, 6, mode).numpy(), expected)
+    expected = np.pad(x.numpy(), ((0, 0), (0, 0), (1, 2), (3, 6)))
+    np.testing.assert_array_equal(pad(x, 1, 2, 3, 6, "zeros").numpy(), expected)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +281,7 @@ def test_other_ways_to_pad_are_numpys(mode: str, numpys: str) -> None:
         {"attention": "a2-report"},
     ],
 )
-@pytest.mark.parametrize("padding", ["reflect", "zeros", "replicate"])
+@pytest.mark.parametrize("padding", ["reflect", "zeros"])
 def test_every_convolution_has_the_padding_of_the_configuration(padding: str, variant) -> None:
     model = GMCNN(GeneratorConfig(width=2, padding=padding, **variant))
     modules = dict(model.named_modules())
@@ -325,7 +324,7 @@ def test_a_layer_alone_is_differentiated_correctly() -> None:
         {"kernels": (7, 7)},
         {"kernels": (4,)},
         {"dilations": (0,)},
-        {"padding": "mirror"},
+        {"padding": "replicate"},
         {"initialisation": "xavier"},
     ],
 )

@@ -149,11 +149,11 @@ def test_more_cycles_come_closer() -> None:
 def test_an_unknown_prior_is_named() -> None:
     with pytest.raises(InputError, match="prior 'spline' is unknown"):
         smooth_fill(torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8), "spline")
-    with pytest.raises(InputError, match="prior 'spline' is unknown"):
+    with pytest.raises(InputError, match=r"prior .*spline"):
         GeneratorConfig(prior="spline")
     with pytest.raises(InputError, match="tension -1"):
         GeneratorConfig(prior="biharmonic", tension=-1)
-    with pytest.raises(InputError, match="trained size 8"):
+    with pytest.raises(InputError, match=r"trained_size .*8"):
         GeneratorConfig(prior="biharmonic", trained_size=8)
 
 

@@ -41,7 +41,7 @@ AUTHORS_KEYS = [
 
 @pytest.fixture
 def model() -> GMCNN:
-    return GMCNN(CONFIG, generator=torch.Generator().manual_seed(3)).eval()
+    return GMCNN(CONFIG, rng=torch.Generator().manual_seed(3)).eval()
 
 
 def test_a_round_trip_keeps_every_value(model, tmp_path) -> None:

@@ -1,21 +1,11 @@
-"""Confidence weights: which missing pixels should count, and how much.
+"""Confidence weights: which missing pixels should count, and how much. Chapter 6 derives them.
 
-Source: Wang et al. 2018, section 3.2 (equation 1 of the report this book follows). Known pixels are
-certain; certainty spreads into the hole by repeated blurring::
+Source: Wang et al. 2018, section 3.2 (equation 1 of the report). Known pixels are certain, and
+certainty spreads into the hole by repeated blurring::
 
     M_w⁰ = 0,   M̄ⁱ = 1 − M + M_wⁱ⁻¹,   M_wⁱ = (g * M̄ⁱ) ⊙ M
 
-A missing pixel near the border ends with a weight near 1, one deep inside with a small one.
-
-Deviations:
-    * The paper names a 64×64 Gaussian of standard deviation 40 pixels; we take 65 taps, which have
-      a centre. It does not say how many iterations: 7 is the PyTorch release's number, 3 the Keras
-      ports'.
-    * The release's own "Gaussian" (`kernel="released"`) integrates a normal density over a range of
-      ±1/40 standard deviations. Over so short a range the density is constant: a box filter.
-    * Kernels that are outer products run as two 1-D passes, the same numbers ten to nineteen
-      times faster (`benchmarks/confidence.py`). In float32 they are nearer the exact value than the
-      release's own sums (7e-7 against 1.2e-5).
+65 taps, not the paper's 64, have a centre; 7 iterations are the PyTorch release's.
 """
 
 from __future__ import annotations
@@ -25,11 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from labkit.errors import InputError
-from labkit.images import check_mask
 from labkit.nn.layers import pad
 from labkit.settings.objective import ConfidenceConfig
 
-# "Sigma" of the released kernel: half the range, in standard deviations, that its taps integrate.
+# Half the range, in standard deviations, that the taps of the released kernel integrate. Over so
+# short a range a normal density is constant: its "Gaussian" is a box.
 RELEASED_SIGMA = 1.0 / 40.0
 
 
@@ -80,29 +70,22 @@ def confidence_weights(
     config: ConfidenceConfig | None = None,
     *,
     direct: bool = False,
-    check: bool = True,
 ) -> Tensor:
-    """M_w: a weight in [0, 1] for each missing pixel, 0 for each known one.
+    """M_w: a weight in [0, 1] for each missing pixel, 0 for each known one, without gradient.
 
     Args:
-        mask: (B, 1, H, W) in {0, 1}, 1 = missing; any float type.
-        config: the kernel and how often it is applied; None for the defaults.
-        direct: convolve with the whole 2-D kernel even where two 1-D passes would do. Slower, and
-            in float32 less exact (4,225 equal terms round the same way each time), but operation
-            for operation what the release computes: it returns the release's numbers to the last
-            bit.
-        check: look at the mask's values, which waits for its device; not in every training step.
+        mask: (B, 1, H, W) in {0, 1}, 1 = missing; any float type, which the result has too.
+        direct: convolve with the whole 2-D kernel even where two 1-D passes would do: ten times
+            slower, and to the last bit what the release computes.
 
-    Returns:
-        (B, 1, H, W), the mask's type and device. Not differentiable with respect to anything. With
-        nothing known, all weights are 0: confidence has nowhere to come from.
-
-    Raises:
-        InputError: a mask that is not one.
+    Example:
+        >>> mask = torch.zeros(1, 1, 5, 9)
+        >>> mask[..., 2:7] = 1
+        >>> config = ConfidenceConfig(size=3, scale=1.0, iterations=2)
+        >>> [round(w, 2) for w in confidence_weights(mask, config)[0, 0, 2].tolist()]
+        [0.0, 0.0, 0.4, 0.08, 0.0, 0.08, 0.4, 0.0, 0.0]
     """
     config = config or ConfidenceConfig()
-    if check:
-        check_mask(mask)
     # Half precision would add 65 small terms with 8 to 11 bits.
     work = mask.detach().to(torch.promote_types(mask.dtype, torch.float32))
     before, after = (config.size - 1) // 2, config.size // 2
@@ -130,10 +113,9 @@ def _centred(size: int) -> Tensor:
 
 
 def _released_taps(size: int) -> Tensor:
-    """Square roots of the normal probability of `size` equal cells covering ±(sigma + half a cell).
+    """Square roots of the normal probability of `size` equal cells over ±(sigma + half a cell).
 
-    The release takes the square root of the outer product of these probabilities, which is the
-    outer product of their square roots.
+    The release takes the root of the outer product of these probabilities: the same.
     """
     cell = (2 * RELEASED_SIGMA + 1.0) / size
     edge = RELEASED_SIGMA + cell / 2

@@ -70,7 +70,7 @@ class Objective(nn.Module):
         Args:
             hole_share: see `labkit.losses.reconstruction.area_normalised_l1`.
         """
-        loss = self.reconstruction(prediction, target, mask, hole_share, check=False)
+        loss = self.reconstruction(prediction, target, mask, hole_share)
         return loss, {"reconstruction": loss.detach()}
 
     def generator(
@@ -112,7 +112,7 @@ class Objective(nn.Module):
         weight = None
         if adversarial.penalised and adversarial.penalty_mask == "confidence":
             kernel = self.config.reconstruction.confidence
-            weight = confidence_weights(mask, kernel, check=False)
+            weight = confidence_weights(mask, kernel)
         composite = compose(target, prediction.detach(), mask)
         loss, terms = self.adversarial.critic(critics, target, composite, mask, t=t, weight=weight)
         return loss, {

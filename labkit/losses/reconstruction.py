@@ -1,34 +1,22 @@
-"""Reconstruction losses: how far each pixel is from the truth, and which pixels count.
+"""Reconstruction losses: how far each pixel is from the truth, and which pixels count. Chapter 6.
 
-Source: Wang et al. 2018, section 3.2: L_c = ‖(Y − G([X, M])) ⊙ M_w‖₁ (equation 2 of the report),
-and the pair of area-normalised terms that the authors' PyTorch release trains with.
+Sources: Wang et al. 2018, section 3.2, L_c = ‖(Y − G([X, M])) ⊙ M_w‖₁ (equation 2 of the report),
+here a mean, so that a loss weight means the same at every size; the PyTorch release for its pair.
 
-Deviations:
-    * The paper's norm is a sum; `confidence_l1` divides it by the number of values, so that a loss
-      weight means the same at every image size and batch.
+Predictions and targets are (B, 3, H, W) in [-1, 1], masks (B, 1, H, W) with 1 = missing, weights
+(B, 1, H, W) from `labkit.losses.confidence.confidence_weights`; losses are scalars.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from labkit.errors import InputError
 from labkit.losses.confidence import confidence_weights
 from labkit.settings.objective import ReconstructionConfig
 
 
 def confidence_l1(prediction: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """The paper's term: mean of ``|Y − G| ⊙ M_w`` over every value of the batch.
-
-    Args:
-        prediction, target: (B, 3, H, W) in [-1, 1].
-        weight: (B, 1, H, W), from `labkit.losses.confidence.confidence_weights`.
-
-    Returns:
-        a scalar ≥ 0.
-    """
-    _check(prediction, target, weight)
+    """The paper's term: mean of ``|Y − G| ⊙ M_w`` over every value of the batch."""
     return ((prediction - target).abs() * weight).mean()
 
 
@@ -42,27 +30,13 @@ def area_normalised_l1(
     known: float = 1.2,
     hole_share: Tensor | None = None,
 ) -> Tensor:
-    """The release's pair: confidence-weighted error in the hole, plain error outside, each over its
-    area.
-
-    hole · mean|(Ŷ − Y) M_w| / mean(M) + known · mean|(G − Y)(1 − M)| / mean(1 − M)
+    """The release's pair: hole · mean|(G − Y) M_w| / mean(M) + known · mean|(G − Y)(1 − M)| /
+    mean(1 − M). An empty region contributes 0.
 
     Args:
-        prediction: the raw prediction G, (B, 3, H, W); inside the hole it equals the composite Ŷ.
-        target: (B, 3, H, W).
-        mask: (B, 1, H, W) in {0, 1}, 1 = missing.
-        weight: (B, 1, H, W), zero outside the hole.
-        hole, known: weight of each region; the defaults are the release's.
-        hole_share: mean(M), a scalar, where these examples are a part of the batch whose mean it
-            is; the losses of equal parts then average to the loss of the whole. None: they are the
-            batch.
-
-    Returns:
-        a scalar ≥ 0. Means run over the whole batch, as in the release. An empty region contributes
-        0.
+        hole_share: mean(M), where these examples are a part of the batch whose mean it is; the
+            losses of equal parts then average to that of the whole. None: they are the batch.
     """
-    _check(prediction, target, mask)
-    _check(prediction, target, weight)
     error = (prediction - target).abs()
     share = mask.mean() if hole_share is None else hole_share
     # A batch without a hole, or with nothing else, divides 0 by the smallest area: 0, not NaN.
@@ -75,26 +49,15 @@ def area_normalised_l1(
 def log_mse(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """What mean PSNR asks for: ln(mean squared error in the hole + 0.001), mean over pictures.
 
-    Args:
-        prediction, target: (B, 3, H, W) in [-1, 1].
-        mask: (B, 1, H, W), 1 = missing. 0.001, half a dB at 30 dB, keeps near-perfect fills from
-            outweighing the rest.
-
-    Returns:
-        a scalar, below 0 for good fills.
+    0.001, half a dB at 30 dB, keeps near-perfect fills from outweighing the rest.
     """
-    _check(prediction, target, mask)
     squares = ((prediction - target).square() * mask).mean((1, 2, 3))  # (B,)
     share = mask.mean((1, 2, 3)).clamp_min(1.0 / mask[0].numel())  # (B,)
     return (squares / share + 1e-3).log().mean()
 
 
 class ReconstructionLoss(nn.Module):
-    """The configured reconstruction loss: (prediction, target, mask) → scalar.
-
-    Shapes: prediction and target (B, 3, H, W) in [-1, 1], mask (B, 1, H, W) with 1 = missing.
-    `hole_share` as for `area_normalised_l1`; `check` as for `confidence_weights`.
-    """
+    """The configured reconstruction loss: (prediction, target, mask) → scalar."""
 
     def __init__(self, config: ReconstructionConfig | None = None) -> None:
         super().__init__()
@@ -106,14 +69,12 @@ class ReconstructionLoss(nn.Module):
         target: Tensor,
         mask: Tensor,
         hole_share: Tensor | None = None,
-        *,
-        check: bool = True,
     ) -> Tensor:
         config, weight = self.config, mask
         if config.form == "psnr":
             return log_mse(prediction, target, mask)
         if config.confidence is not None:
-            weight = confidence_weights(mask, config.confidence, check=check)
+            weight = confidence_weights(mask, config.confidence)
         if config.form == "release":
             return area_normalised_l1(
                 prediction,
@@ -127,13 +88,3 @@ class ReconstructionLoss(nn.Module):
         if config.form == "keras":
             weight = weight + (1.0 - mask)
         return confidence_l1(prediction, target, weight)
-
-
-def _check(prediction: Tensor, target: Tensor, weight: Tensor) -> None:
-    if prediction.shape != target.shape:
-        raise InputError(
-            f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ"
-        )
-    expected = torch.Size((target.shape[0], 1, *target.shape[2:]))
-    if weight.shape != expected:
-        raise InputError(f"weight {tuple(weight.shape)} must be {tuple(expected)}")

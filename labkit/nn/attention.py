@@ -1,18 +1,7 @@
-"""Attention for the generator: the two published blocks, and what the student report's code does.
+"""Attention: the published SE and A², and what the report's code does. Chapter 9 derives them.
 
-Sources:
-    * Hu et al. 2017, "Squeeze-and-Excitation Networks" (arXiv 1709.01507), section 3.
-    * Chen et al. 2018, "A²-Nets: Double Attention Networks" (arXiv 1810.11579), section 3.1.
-    * The code released with the student report that this book follows, for `ReportSE` and
-      `ReportA2`.
-
-Deviations:
-    * SE's two layers have biases, which equation 3 of the paper leaves out.
-    * A² starts as the identity: the convolution that ends it is drawn as zeros. Non-local blocks
-      (Wang et al. 2018, arXiv 1711.07971) do so too, by a normalisation layer whose scale starts at
-      zero; GMCNN has no such layers.
-    * The report's variants join our 3×3 column, which hands c channels to the decoder. In the
-      report's code it hands over twice as many, so there the decoder reads 9c channels, here 8c.
+Sources: Hu et al. 2017 (arXiv 1709.01507), section 3; Chen et al. 2018 (arXiv 1810.11579), section
+3.1; the code of the student report. SE's layers have biases here, and A² starts as the identity.
 """
 
 from __future__ import annotations
@@ -21,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.errors import InputError, check_choice
 from labkit.nn.layers import ConvELU, draw_normal
 from labkit.settings.network import Padding
 
@@ -29,44 +17,32 @@ _GATES = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
 
 
 class SqueezeExcitation(nn.Module):
-    """Squeeze-and-excitation: a weight for each channel, from the means of all channels.
+    """Squeeze-and-excitation: x ⊙ gate(W₂ relu(W₁ z)), z = mean of x over positions.
 
-    z = mean over positions (B, C); weights = gate(W₂ relu(W₁ z)); x ⊙ weights. What the block knows
-    of a picture is C numbers; where something is in it, it cannot know.
+    2CM + M + C parameters with M = ⌊C / reduction⌋; 4CM + 2CHW operations.
 
     Args:
-        channels: how many, C.
-        reduction: r; the middle layer has ⌊C / r⌋ units. The paper's is 16.
-        gate: "sigmoid" as published, weights in (0, 1); "tanh" as in the report, in (−1, 1).
+        reduction: r, 1 to C.
+        gate: "sigmoid" as published, or "tanh" as in the report.
 
-    Cost, with M = ⌊C / r⌋: 2CM + M + C parameters; 4CM floating-point operations in the two layers,
-    and 2CHW to average and to scale a map of H×W positions.
-
-    Shapes: (B, C, H, W) → (B, C, H, W), any H and W from 1.
-
-    Raises:
-        InputError: a reduction that is larger than the channels or less than 1, or another gate.
+    Example:
+        >>> SqueezeExcitation(32)(torch.ones(1, 32, 8, 8)).shape  # (B, C, H, W) → the same
+        torch.Size([1, 32, 8, 8])
     """
 
     def __init__(self, channels: int, reduction: int = 16, gate: str = "sigmoid") -> None:
         super().__init__()
-        if not 1 <= reduction <= channels:
-            raise InputError(
-                f"squeeze-and-excitation cannot reduce {channels} channels {reduction} times",
-                f"choose a reduction from 1 to {channels}",
-            )
-        check_choice("gate", gate, _GATES)
         self.gate = gate
         self.reduce = nn.Linear(channels, channels // reduction)
         self.expand = nn.Linear(channels // reduction, channels)
         self.reset_parameters()
 
     @torch.no_grad()
-    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+    def reset_parameters(self, rng: torch.Generator | None = None) -> None:
         """Draw the weights anew, so that the gates of a fresh block are near the middle."""
-        generator = generator or torch.Generator().manual_seed(0)
-        draw_normal(self.reduce.weight, (2.0 / self.reduce.in_features) ** 0.5, generator)
-        draw_normal(self.expand.weight, (1.0 / self.expand.in_features) ** 0.5, generator)
+        rng = rng or torch.Generator().manual_seed(0)
+        draw_normal(self.reduce.weight, (2.0 / self.reduce.in_features) ** 0.5, rng)
+        draw_normal(self.expand.weight, (1.0 / self.expand.in_features) ** 0.5, rng)
         nn.init.zeros_(self.reduce.bias)
         nn.init.zeros_(self.expand.bias)
 
@@ -82,26 +58,18 @@ class SqueezeExcitation(nn.Module):
 class DoubleAttention(nn.Module):
     """A²: gather a few descriptors from the whole map, then hand each position its mixture of them.
 
-    Gather: each of n maps is a softmax over the positions, and weighs m features to one descriptor,
-    G = A · softmax(B)ᵀ (m×n). Distribute: at each position a softmax over the n descriptors mixes
-    them, Z = G · softmax(V). A 1×1 convolution brings Z back to the channels, and x is added.
-
-    Gathering and distributing may take place in different feature maps, see `gather` and
-    `distribute`.
+    G = A · softmax_positions(B)ᵀ (m×n), x + W (G · softmax_descriptors(V)). 2Cm + 2Cn + m + 2n + C
+    parameters, 4HW (Cm + Cn + mn) operations.
 
     Args:
-        channels: C of the map that is distributed to, and of the result.
         features: m; None for a quarter of the channels (at least 1).
         maps: n; None for as many as features.
         source: channels of the map that is gathered from; None: it is the same map.
 
-    Cost with C channels throughout: 2Cm + 2Cn + m + 2n + C parameters; for H×W positions
-    4HW(Cm + Cn + mn) floating-point operations.
-
-    Shapes: (B, C, H, W) → (B, C, H, W), any H and W from 1.
-
-    Raises:
-        InputError: no features or no maps.
+    Example:
+        >>> x = torch.randn(1, 32, 8, 8)  # (B, C, H, W) → the same; a fresh block is the identity
+        >>> torch.equal(DoubleAttention(32)(x), x)
+        True
     """
 
     def __init__(
@@ -115,8 +83,6 @@ class DoubleAttention(nn.Module):
         super().__init__()
         features = max(1, channels // 4) if features is None else features
         maps = features if maps is None else maps
-        if features < 1 or maps < 1:
-            raise InputError(f"A² needs features and maps, not {features} and {maps}", "1 or more")
         source = channels if source is None else source
         self.features = nn.Conv2d(source, features, 1)  # A
         self.gathering = nn.Conv2d(source, maps, 1)  # B
@@ -125,11 +91,11 @@ class DoubleAttention(nn.Module):
         self.reset_parameters()
 
     @torch.no_grad()
-    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+    def reset_parameters(self, rng: torch.Generator | None = None) -> None:
         """Draw the weights anew; the block is then the identity."""
-        generator = generator or torch.Generator().manual_seed(0)
+        rng = rng or torch.Generator().manual_seed(0)
         for conv in (self.features, self.gathering, self.distribution):
-            draw_normal(conv.weight, (1.0 / conv.in_channels) ** 0.5, generator)
+            draw_normal(conv.weight, (1.0 / conv.in_channels) ** 0.5, rng)
         nn.init.zeros_(self.expand.weight)
         for conv in (self.features, self.gathering, self.distribution, self.expand):
             nn.init.zeros_(conv.bias)
@@ -156,10 +122,7 @@ class DoubleAttention(nn.Module):
 
 
 class ReportSE(nn.Module):
-    """The report's squeeze-and-excitation: a tanh gate of full width on the column's first feature.
-
-    The scaled feature goes into the decoder's concatenation and nowhere else: the column goes on
-    unscaled, so the gate cannot change what the dilated layers see.
+    """The report's SE: a tanh gate on the column's first feature, for the decoder alone.
 
     Shapes: first and late feature, (B, c, H, W) both → (B, c, H, W).
     """
@@ -173,11 +136,8 @@ class ReportSE(nn.Module):
 
 
 class ReportA2(nn.Module):
-    """What the report calls A²: its first feature, gated, times a convolved late one.
-
-    There is no softmax over positions, no descriptor and no bilinear pooling: every position sees
-    itself (and, through the gate, the means of the channels), so nothing is carried from one place
-    of the picture to another.
+    """The report's "A²": its first feature, gated, times a convolved late one; nothing is carried
+    from place to place.
 
     Shapes: first and late feature, (B, c, H, W) both → (B, c, H, W).
     """

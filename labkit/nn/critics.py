@@ -1,23 +1,8 @@
-"""Critics: networks that score how real a picture looks, one for the whole and one for the hole.
+"""Critics (discriminators): how real does a picture look, as a whole and at the hole?
 
-Source: Wang et al. 2018 (arXiv 1810.08771), section 3.2, trains GMCNN against a global and a local
-critic, as Iizuka et al. 2017 do. `labkit.settings.CRITICS` holds the layers of the authors'
-PyTorch and TensorFlow releases (github shepnerd/inpainting_gmcnn) and of the Keras port
-(github tlatkowski/inpainting-gmcnn-keras). Spectral normalisation: Miyato et al. 2018.
-
-Deviations:
-    * With an irregular mask the PyTorch release hands the whole image to the local critic again.
-      Here the local critic always looks through a window, placed where it holds the most missing
-      pixels; a rectangle of the window's size is cropped exactly, as in the release.
-    * The "patch" critic averages its scores under the mask's share of each cell. The TensorFlow
-      release counts a cell in full as soon as one of its pixels is missing, and divides by 0 where
-      no pixel is.
-    * TensorFlow pads a stride-2 convolution by 1 pixel before and 2 after; here it is 2 and 2, as
-      in the PyTorch release. Sizes are the same, the sampling grid moves by a pixel.
-    * Initial weights keep the scale of features through the depth (He et al. 2015), biases are 0,
-      for every variant. Under spectral normalisation the initial scale cancels.
-    * The spectrum is that of the kernel written as a matrix (outputs, inputs · 25), as in the
-      release and in Miyato et al.; the convolution itself may stretch an image more than that.
+Source: Wang et al. 2018 (arXiv 1810.08771), section 3.2; spectral norm: Miyato et al. 2018.
+`labkit.settings.CRITICS` holds the layers of the releases and the Keras port. Chapter 7 derives
+them, chapter 14 lists what the releases do otherwise.
 """
 
 from __future__ import annotations
@@ -30,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from labkit.errors import InputError
-from labkit.images import check_mask
 from labkit.nn.layers import ELU_GAIN, draw_normal
 from labkit.settings.network import CriticConfig
 
@@ -39,23 +23,17 @@ SMALLEST_SIZE = 4
 
 
 class Critic(nn.Module):
-    """One critic: 5×5 stride-2 convolutions, then a score for each picture.
+    """One critic: 5×5 stride-2 convolutions, then a score for each picture; larger is more real.
 
-    The head is linear over every feature of every position, so it has one weight a position and
-    fits one image size only. Averaging the positions first would take any size, but would be
-    another head: it could no longer tell a mouth in its place from a mouth on a forehead.
+    The head is linear over every feature of every position: it knows a mouth in its place, and fits
+    one image size.
 
     Args:
-        config: `CriticConfig`.
-        size: side of the square pictures it scores, in pixels.
+        size: side S of the square pictures, in pixels.
         local: build the local critic of the configuration rather than the global one.
-        generator: source of the initial weights' randomness; None seeds a fresh one with 0.
+        rng: source of the initial weights; None seeds one with 0.
 
-    Shapes: image (B, 3, S, S) [, mask (B, 1, S, S), for the local kinds "patch" and "masked"] →
-    (B,), unbounded; larger is more real.
-
-    Raises:
-        InputError: another size, or a mask that is missing or does not fit.
+    Shapes: image (B, 3, S, S) [, mask (B, 1, S, S) for the views "patch" and "masked"] → (B,).
     """
 
     def __init__(
@@ -64,14 +42,14 @@ class Critic(nn.Module):
         size: int,
         *,
         local: bool = False,
-        generator: torch.Generator | None = None,
+        rng: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         if size < SMALLEST_SIZE:
             raise InputError(f"critic size {size} must be at least {SMALLEST_SIZE} pixels")
-        generator = generator or torch.Generator().manual_seed(0)
+        rng = rng or torch.Generator().manual_seed(0)
         self.size = size
-        self.kind = config.local if local else "none"
+        self.view = config.local if local else "none"
         channels = (config.local_channels if local else None) or config.channels
         if config.activation == "elu":
             gain, activation = ELU_GAIN, nn.ELU()
@@ -81,28 +59,19 @@ class Critic(nn.Module):
         layers: list[nn.Module] = []
         for inputs, outputs in zip((3, *channels), channels, strict=False):
             conv = nn.Conv2d(inputs, outputs, KERNEL, stride=STRIDE, padding=PADDING)
-            layers += [_draw(conv, gain, config.spectral_norm, generator), activation]
+            layers += [_draw(conv, gain, config.spectral_norm, rng), activation]
         self.features = nn.Sequential(*layers)  # (B, C, s, s), s = ⌈S / 2ⁿ⌉ after n convolutions
-        if self.kind == "patch":
+        if self.view == "patch":
             head: nn.Module = nn.Conv2d(channels[-1], 1, KERNEL, stride=STRIDE, padding=PADDING)
         else:
             head = nn.Linear(channels[-1] * math.ceil(size / STRIDE ** len(channels)) ** 2, 1)
-        self.head = _draw(head, 1.0, config.spectral_norm, generator)
+        self.head = _draw(head, 1.0, config.spectral_norm, rng)
 
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
-        if image.ndim != 4 or image.shape[1:] != (3, self.size, self.size):
-            raise InputError(
-                f"this critic scores images (B, 3, {self.size}, {self.size}), not "
-                f"{tuple(image.shape)}",
-                f"resize them, or build the critic with size={image.shape[-1]}",
-            )
-        if self.kind not in ("patch", "masked"):
-            return self.head(self.features(image).flatten(1)).squeeze(1)  # (B,)
-        if mask is None:
-            raise InputError(f"a local critic of kind {self.kind!r} needs the mask")
-        if self.kind == "masked":
+        if self.view != "patch":
             # Known pixels carry no gradient either, in whatever picture is handed in.
-            return self.head(self.features(image * mask).flatten(1)).squeeze(1)
+            seen = image * mask if self.view == "masked" else image
+            return self.head(self.features(seen).flatten(1)).squeeze(1)  # (B,)
         scores = self.head(self.features(image))  # (B, 1, s, s)
         share = F.adaptive_avg_pool2d(mask.to(scores.dtype), scores.shape[-2:])  # (B, 1, s, s)
         # Nothing missing, nothing to score: 0 / smallest number = 0, not NaN.
@@ -110,23 +79,21 @@ class Critic(nn.Module):
         return (scores * share).sum(dim=(1, 2, 3)) / total  # (B,)
 
     def extra_repr(self) -> str:
-        return f"size={self.size}, local={self.kind!r}"
+        return f"size={self.size}, view={self.view!r}"
 
 
 class Critics(nn.Module):
     """The global and the local critic: (image, mask) → a score from each.
 
     Args:
-        config: `CriticConfig`; None for the PyTorch release's.
-        size: side of the square images in pixels. It is fixed, see `Critic`.
-        generator: source of the initial weights' randomness; None seeds a fresh one with 0.
+        size: side S of the square images in pixels; fixed.
+        rng: source of the initial weights; None seeds one with 0.
 
-    Shapes: image (B, 3, S, S) in [-1, 1], a real one or a composite; mask (B, 1, S, S) in {0, 1}
-    with 1 = missing → {"global": (B,), "local": (B,)}.
+    Shapes: image (B, 3, S, S) in [-1, 1], real or composite; mask (B, 1, S, S) in {0, 1}, 1 =
+    missing → {"global": (B,), "local": (B,)}.
 
     Raises:
-        InputError: a window larger than the image, or shapes that do not fit; outside training also
-            a mask of other values than 0 and 1.
+        InputError: a window larger than the image.
     """
 
     def __init__(
@@ -134,13 +101,13 @@ class Critics(nn.Module):
         config: CriticConfig | None = None,
         size: int = 256,
         *,
-        generator: torch.Generator | None = None,
+        rng: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         self.config = config or CriticConfig()
         self.size = size
-        generator = generator or torch.Generator().manual_seed(0)
-        self.networks = nn.ModuleDict({"global": Critic(self.config, size, generator=generator)})
+        rng = rng or torch.Generator().manual_seed(0)
+        self.networks = nn.ModuleDict({"global": Critic(self.config, size, rng=rng)})
         if self.config.local != "none":
             seen = self.config.window_side(size) if self.config.local == "window" else size
             if seen > size:
@@ -148,17 +115,13 @@ class Critics(nn.Module):
                     f"critic window {seen} is larger than the image side {size}",
                     "choose a window smaller than the image",
                 )
-            self.networks["local"] = Critic(self.config, seen, local=True, generator=generator)
+            self.networks["local"] = Critic(self.config, seen, local=True, rng=rng)
 
     def views(self, image: Tensor, mask: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-        """What each critic sees: name → (image, mask), of the sizes it takes.
+        """What each critic sees: kind → (image, mask), of the sizes it takes.
 
-        Args:
-            image: (B, C, S, S) with any number of channels, so that several pictures or weights can
-                be cut by the same window at once.
-            mask: (B, 1, S, S).
+        The image may have any channels: pictures and weights are cut by the same window at once.
         """
-        self._check(image, mask)
         seen = {"global": (image, mask)}
         if self.config.local == "window":
             side = self.config.window_side(self.size)
@@ -170,43 +133,23 @@ class Critics(nn.Module):
             seen["local"] = (image, mask)
         return seen
 
-    def score(self, name: str, image: Tensor, mask: Tensor) -> Tensor:
-        """Scores (B,) that the critic `name` gives to one of its `views`."""
-        return self.networks[name](image, mask)
+    def score(self, kind: str, image: Tensor, mask: Tensor) -> Tensor:
+        """Scores (B,) that the critic "global" or "local" gives to one of its `views`."""
+        return self.networks[kind](image, mask)
 
     def forward(self, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        return {name: self.score(name, *view) for name, view in self.views(image, mask).items()}
-
-    def _check(self, image: Tensor, mask: Tensor) -> None:
-        if image.ndim != 4 or image.shape[2:] != (self.size, self.size):
-            raise InputError(
-                f"these critics score images of {self.size}×{self.size} pixels, not "
-                f"{tuple(image.shape)}",
-                f"resize them, or build the critics with size={image.shape[-1]}",
-            )
-        if mask.shape != (image.shape[0], 1, *image.shape[2:]):
-            raise InputError(
-                f"mask {tuple(mask.shape)} does not fit image {tuple(image.shape)}",
-                "a mask is (B, 1, H, W) with the image's batch, height and width",
-            )
-        # Looking at values waits for the device: not in every training step.
-        if not (self.training or torch.compiler.is_compiling() or torch.jit.is_tracing()):
-            check_mask(mask)
+        return {kind: self.score(kind, *view) for kind, view in self.views(image, mask).items()}
 
 
 def locate_window(mask: Tensor, side: int) -> tuple[Tensor, Tensor]:
-    """Top-left corner of the window that holds the most missing pixels.
+    """Top-left corner of the window with the most missing pixels: whole numbers (B,) and (B,).
 
-    Of several such windows, the one whose centre is nearest the hole's centre of mass: a rectangle
-    that fits lies in its middle, as far as the border of the image allows.
+    Of several, the one whose centre is nearest the hole's centre of mass: a rectangle that fits
+    lies in its middle, as far as the border allows. Without a hole it is the image's middle.
 
     Args:
-        mask: (B, 1, H, W) in {0, 1}, 1 = missing; with nothing missing, the window is in the middle
-            of the image.
+        mask: (B, 1, H, W) in {0, 1}, 1 = missing.
         side: in pixels, at most H and W.
-
-    Returns:
-        top, left: whole numbers (B,), on the mask's device.
     """
     hole = mask[:, 0].detach()  # (B, H, W)
     height, width = hole.shape[1:]
@@ -250,16 +193,16 @@ def critic_receptive_field(layers: int) -> int:
 
 
 @torch.no_grad()
-def _draw(layer: nn.Module, gain: float, normalise: bool, generator: torch.Generator) -> nn.Module:
+def _draw(layer: nn.Module, gain: float, normalise: bool, rng: torch.Generator) -> nn.Module:
     """Give a layer its initial weights and, where wanted, its spectral normalisation."""
     fan_in = layer.weight[0].numel()
-    draw_normal(layer.weight, (gain / fan_in) ** 0.5, generator)
+    draw_normal(layer.weight, (gain / fan_in) ** 0.5, rng)
     nn.init.zeros_(layer.bias)
     if not normalise:
         return layer
     # PyTorch starts the power iteration from vectors of the global generator, the only one it
     # takes: lend it one of ours.
-    seed = torch.randint(2**62, (), generator=generator, device=generator.device).item()
+    seed = torch.randint(2**62, (), generator=rng, device=rng.device).item()
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(int(seed))
         return spectral_norm(layer)

@@ -1,21 +1,8 @@
 """GMCNN: three columns with kernels 7, 5 and 3 that see the hole at three scales, and one decoder.
 
-Source: Wang et al. 2018, "Image Inpainting via Generative Multi-column Convolutional Neural
-Networks" (arXiv 1810.08771), section 3.1 and figure 2; what the paper leaves open follows the
-authors' PyTorch release (github shepnerd/inpainting_gmcnn), whose weights load into this model
-(`labkit.nn.weights`).
-
-The width c is 32 by default, and the model then has exactly 12,561,891 parameters.
-
-Deviations:
-    * Any height and width from 32 up. The release accepts multiples of 4 with sides of at least
-      193. Here an image is reflected to a multiple of 4 and the prediction is cropped back, and
-      reflection inside the network may exceed the feature map (`labkit.nn.layers`).
-    * The prediction is clamped to [-1, 1] outside training only. A clamped value has no gradient:
-      in the release, where training clamps too, a prediction once out of the range stays out.
-    * Options of `GeneratorConfig` that are not the paper's: zero padding (the TensorFlow release's
-      choice), He initialisation, other bottlenecks and upsampling, attention, and a smooth fill to
-      start from (`labkit.nn.prior`).
+Source: Wang et al. 2018 (arXiv 1810.08771), section 3.1 and figure 2; what the paper leaves open is
+as in the authors' PyTorch release, whose weights load (`labkit.nn.weights`). Chapter 4 derives it,
+chapter 14 lists what the release does otherwise.
 """
 
 from __future__ import annotations
@@ -30,8 +17,7 @@ from torch import Tensor, nn
 from labkit.errors import InputError
 from labkit.images import check_image, check_mask, mask_input
 from labkit.nn.attention import DoubleAttention, SqueezeExcitation
-from labkit.nn.bottleneck import ChannelwiseDense
-from labkit.nn.columns import make_column
+from labkit.nn.columns import ChannelwiseDense, make_column
 from labkit.nn.layers import (
     ELU_GAIN,
     ConvELU,
@@ -51,23 +37,24 @@ RELEASED_STD = 0.02
 class GMCNN(nn.Module):
     """Generative multi-column network: (image, mask) → a prediction for every pixel.
 
-    The image is masked inside, X = Y ⊙ (1 − M), so that what lies under the mask, being finite,
-    cannot leak in.
+    What lies under the mask, being finite, cannot leak in. The default has 12,561,891 parameters
+    and takes 134.4 GFLOP at 256×256.
 
-    Args:
-        config: `GeneratorConfig`; None for the paper's.
-        generator: source of the initial weights' randomness; None seeds a fresh one with 0.
-
-    Shapes: image (B, 3, H, W) in [-1, 1], mask (B, 1, H, W) in {0, 1} with 1 = missing, H and W at
-    least 32 → (B, 3, H, W), in [-1, 1] in evaluation mode and unbounded in training mode. Compose
-    with `labkit.images.compose`.
+    Shapes: image (B, 3, H, W) in [-1, 1], mask (B, 1, H, W) in {0, 1} with 1 = missing, any H and W
+    from 32 → (B, 3, H, W), in [-1, 1] in evaluation mode, unbounded in training, where a clamped
+    value would have no gradient. `labkit.images.compose` puts it into the hole.
 
     Raises:
-        InputError: shapes that do not fit; outside training also NaN or out-of-range values.
+        InputError: outside training, shapes or values that do not fit.
+
+    Example:
+        >>> model = GMCNN(GeneratorConfig(width=2)).eval()
+        >>> model(torch.zeros(1, 3, 40, 33), torch.ones(1, 1, 40, 33)).shape
+        torch.Size([1, 3, 40, 33])
     """
 
     def __init__(
-        self, config: GeneratorConfig | None = None, *, generator: torch.Generator | None = None
+        self, config: GeneratorConfig | None = None, *, rng: torch.Generator | None = None
     ) -> None:
         super().__init__()
         self.config = config or GeneratorConfig()
@@ -80,12 +67,12 @@ class GMCNN(nn.Module):
             ConvELU(features, c // 2, 3, padding=padding),  # (B, c/2, H, W)
             PaddedConv2d(c // 2, 3, 3, padding=padding),  # (B, 3, H, W)
         )
-        self.reset_parameters(generator)
+        self.reset_parameters(rng)
 
     @torch.no_grad()
-    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+    def reset_parameters(self, rng: torch.Generator | None = None) -> None:
         """Draw every weight anew as the configuration says; biases become 0."""
-        generator = generator or torch.Generator().manual_seed(0)
+        rng = rng or torch.Generator().manual_seed(0)
         he, last = self.config.initialisation != "normal", self.decoder[-1].conv
         for conv in self.convolutions():
             std, fan_in = RELEASED_STD, conv.weight[0].numel()
@@ -93,13 +80,13 @@ class GMCNN(nn.Module):
                 std = (ELU_GAIN / fan_in) ** 0.5
             elif self.config.initialisation == "he-all":
                 std = fan_in**-0.5  # no ELU follows the last layer
-            draw_normal(conv.weight, std, generator)
+            draw_normal(conv.weight, std, rng)
             nn.init.zeros_(conv.bias)
         for module in self.modules():
             if isinstance(module, (SqueezeExcitation, DoubleAttention, ChannelwiseDense)):
-                module.reset_parameters(generator)
+                module.reset_parameters(rng)
             elif isinstance(module, (TransposedUpsample, SubpixelUpsample)):
-                module.reset_parameters(generator, None if he else RELEASED_STD)
+                module.reset_parameters(rng, None if he else RELEASED_STD)
 
     def convolutions(self) -> Iterator[nn.Conv2d]:
         """Every convolution, columns first, in the order data flows through them."""
@@ -139,13 +126,9 @@ class GMCNN(nn.Module):
     def predict(self, image: Tensor, mask: Tensor) -> Tensor:
         """The prediction for a picture of any size: what a hole is filled with.
 
-        A network knows things at the size at which it was trained. With a prior, a larger picture
-        is therefore made as small as the training pictures (`reduce_known`), and what the network
-        adds to the prior there is enlarged and added to the prior of the full size: on photographs
-        of 256 px a network of 128 px gains twice as much so as when it runs at 256 px, at a quarter
-        of the cost (chapter 13). Without a prior, or at the trained size, this is `forward`.
-
-        Shapes and errors: as `forward`, in evaluation mode.
+        With a prior, a picture larger than those of the training is made as small as they were, and
+        what the network adds to the prior there is enlarged and added to the prior of the full size
+        (chapter 13). Otherwise this is `forward`, in evaluation mode.
         """
         size = self.config.trained_size
         sides = [int(side) for side in image.shape[-2:]]  # plain numbers also in a traced graph
@@ -164,23 +147,16 @@ class GMCNN(nn.Module):
         return (self.start(image, mask) + change).clamp(-1.0, 1.0)  # (B, 3, H, W)
 
     def _check(self, image: Tensor, mask: Tensor) -> None:
-        if image.ndim != 4 or image.shape[1] != 3:
-            raise InputError(f"an image must be (B, 3, H, W), not {tuple(image.shape)}")
-        if mask.shape != (image.shape[0], 1, *image.shape[2:]):
-            raise InputError(
-                f"mask {tuple(mask.shape)} does not fit image {tuple(image.shape)}",
-                "a mask is (B, 1, H, W) with the image's batch, height and width",
-            )
+        # Looking at values waits for the device: a training step knows what it hands in.
+        if self.training or torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return
+        check_image(image)
+        check_mask(mask, image)
         if min(image.shape[2:]) < SMALLEST_SIDE:
             raise InputError(
                 f"image of {image.shape[2]}×{image.shape[3]} pixels is too small for GMCNN",
                 f"both sides must be at least {SMALLEST_SIDE}",
             )
-        # Looking at values waits for the device: worth it for a user's picture, not in every
-        # training step.
-        if not (self.training or torch.compiler.is_compiling() or torch.jit.is_tracing()):
-            check_image(image)
-            check_mask(mask)
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -191,8 +167,11 @@ def count_parameters(module: nn.Module) -> int:
 def receptive_field(kernel: int, dilations: tuple[int, ...] = (2, 4, 8, 16)) -> int:
     """Side in pixels of the square of input that one bottleneck output of a column can see.
 
-    Each layer adds (kernel − 1) · dilation · jump, where the jump is the product of the strides
-    before it. The paper's columns see 853 (kernel 7), 569 (5) and 285 (3) pixels.
+    Each layer adds (kernel − 1) · dilation · product of the strides before it.
+
+    Example:
+        >>> [receptive_field(kernel) for kernel in (7, 5, 3)]
+        [853, 569, 285]
     """
     field, jump = 1, 1
     strides_and_dilations = [(1, 1), (2, 1), (1, 1), (2, 1), (1, 1), (1, 1)]

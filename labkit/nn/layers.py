@@ -1,29 +1,16 @@
-"""The layers GMCNN is built from: a padded convolution with ELU, reflection at any distance, and
-ways to enlarge a feature map.
+"""What GMCNN is built from: a padded convolution with ELU, and ways to enlarge a feature map.
 
-Sources: Wang et al. 2018 (arXiv 1810.08771), and the authors' PyTorch release for what the paper
-leaves open; Odena et al. 2016 (Distill, "Deconvolution and Checkerboard Artifacts") and Aitken et
-al. 2017 (arXiv 1707.02937) for transposed and sub-pixel convolutions.
-
-Deviations:
-    * The release reflects with `F.pad`, which raises when the padding reaches the image side
-      (128×128 inputs fail: the dilation-16 7×7 layer pads 48 at quarter resolution, where the side
-      is 32). Here the reflection goes on bouncing between the borders; where `F.pad` works the
-      result is the same.
+Sources: Wang et al. 2018 (arXiv 1810.08771) and the authors' PyTorch release. Chapter 4 derives the
+padding, chapter 10 the upsampling (Odena et al. 2016; Aitken et al. 2017, arXiv 1707.02937).
 """
 
 from __future__ import annotations
-
-from typing import get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from labkit.errors import InputError, check_choice
 from labkit.settings.network import Padding, UpsampleKind
-
-PADDINGS = get_args(Padding)
 
 # For z ~ N(0, 1), E[ELU(z)²] = ½ + e²Φ(−2) − 2√e Φ(−1) + ½ = 0.645: a layer with weights of
 # variance gain / fan-in hands on features of the variance that it received.
@@ -31,26 +18,23 @@ ELU_GAIN = 1.0 / 0.6449
 
 
 @torch.no_grad()
-def draw_normal(parameter: Tensor, std: float, generator: torch.Generator) -> None:
-    """Fill with N(0, std²), drawn on the generator's own device, so that a seed means the same
-    weights everywhere."""
-    drawn = torch.randn(parameter.shape, generator=generator, device=generator.device)
+def draw_normal(parameter: Tensor, std: float, rng: torch.Generator) -> None:
+    """Fill with N(0, std²), drawn on rng's own device: a seed means the same weights everywhere."""
+    drawn = torch.randn(parameter.shape, generator=rng, device=rng.device)
     parameter.copy_(drawn * std)
 
 
 def pad(x: Tensor, top: int, bottom: int, left: int, right: int, mode: Padding) -> Tensor:
     """Pad the last two dimensions of (B, C, H, W); "reflect" takes any distance.
 
-    The border pixel is not repeated: 0 1 2 becomes … 0 1 2 1 | 0 1 2 | 1 0 1 2 …, as `numpy.pad`
-    has it.
+    Example:
+        >>> pad(torch.tensor([[[[0.0, 1.0, 2.0]]]]), 0, 0, 4, 0, "reflect").int().tolist()
+        [[[[0, 1, 2, 1, 0, 1, 2]]]]
     """
     if mode == "zeros":
         return F.pad(x, (left, right, top, bottom))
-    if mode == "replicate":
-        return F.pad(x, (left, right, top, bottom), mode="replicate")
-    # `F.pad` reflects once, by at most side − 1. The pattern is even about every multiple of the
-    # original side − 1, so as long as each step but the last ends on one, the next continues the
-    # same wave.
+    # `F.pad` reflects by at most side − 1. The wave is even about every multiple of the original
+    # side − 1: each step but the last ends on one, and the next goes on with the same wave.
     if x.shape[-2] == 1:
         x, top, bottom = F.pad(x, (0, 0, top, bottom), mode="replicate"), 0, 0
     if x.shape[-1] == 1:
@@ -60,24 +44,15 @@ def pad(x: Tensor, top: int, bottom: int, left: int, right: int, mode: Padding) 
         rows, columns = (side - 1 for side in x.shape[-2:])
         rows -= rows % max(height - 1, 1)
         columns -= columns % max(width - 1, 1)
-        up, down, before, after = (
-            min(top, rows),
-            min(bottom, rows),
-            min(left, columns),
-            min(right, columns),
-        )
+        up, down = min(top, rows), min(bottom, rows)
+        before, after = min(left, columns), min(right, columns)
         x = F.pad(x, (before, after, up, down), mode="reflect")
         top, bottom, left, right = top - up, bottom - down, left - before, right - after
     return x  # (B, C, top + H + bottom, left + W + right)
 
 
 class PaddedConv2d(nn.Module):
-    """A convolution that keeps the size: dilation · (kernel − 1) / 2 pixels of padding on each
-    side.
-
-    Args:
-        padding: how the border is extended; "reflect" is the PyTorch release, "zeros" the
-            TensorFlow one.
+    """A convolution with dilation · (kernel − 1) / 2 pixels of padding on each side; odd kernels.
 
     Shapes: (B, inputs, H, W) → (B, outputs, ⌈H/stride⌉, ⌈W/stride⌉).
     """
@@ -93,9 +68,6 @@ class PaddedConv2d(nn.Module):
         padding: Padding = "reflect",
     ) -> None:
         super().__init__()
-        if kernel % 2 == 0:
-            raise InputError(f"kernel {kernel} is even", "an odd kernel has a centre to pad around")
-        check_choice("padding", padding, PADDINGS)
         self.padding: Padding = padding
         self.reach = dilation * (kernel - 1) // 2
         # Zeros are left to the convolution itself, which then copies nothing.
@@ -124,21 +96,13 @@ def upsampling(kind: UpsampleKind, channels: int, factor: int, padding: Padding)
     """A layer that enlarges a feature map: (B, channels, H, W) → (B, channels, fH, fW).
 
     Args:
-        kind: "nearest" and "bilinear" (corners aligned, as in the release) interpolate and have
-            nothing to learn. "transposed-4" and "transposed-3" are transposed convolutions of
-            stride 2 with a kernel that the stride divides, and with one that it does not; there
-            neighbouring pixels are sums of different numbers of terms. "subpixel" convolves to four
-            times the channels and lays them out as squares of 2×2 pixels.
+        kind: "nearest" or "bilinear"; "transposed-4" and "transposed-3", convolutions of stride 2
+            with a kernel that it divides and one that it does not; "subpixel".
         factor: f, a power of two; layers that learn double the size as often as it takes.
         padding: of the sub-pixel convolution.
-
-    Raises:
-        InputError: another kind.
     """
-    check_choice("upsampling", kind, get_args(UpsampleKind))
     if kind in ("nearest", "bilinear"):
-        # The release resizes bilinearly with aligned corners: the outermost samples keep their
-        # place.
+        # As in the release: the outermost samples keep their place.
         aligned = True if kind == "bilinear" else None
         return nn.Upsample(scale_factor=factor, mode=kind, align_corners=aligned)
     doublings = factor.bit_length() - 1
@@ -151,8 +115,7 @@ def upsampling(kind: UpsampleKind, channels: int, factor: int, padding: Padding)
 class TransposedUpsample(nn.Module):
     """A transposed convolution of stride 2: (B, C, H, W) → (B, C, 2H, 2W).
 
-    An output pixel sums (kernel / 2)² terms of each channel on average; where 2 does not divide the
-    kernel, some sum more terms than their neighbours (Odena et al. 2016).
+    Where 2 does not divide the kernel, some pixels sum more terms than their neighbours.
     """
 
     def __init__(self, channels: int, kernel: int) -> None:
@@ -164,12 +127,12 @@ class TransposedUpsample(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(
-        self, generator: torch.Generator | None = None, std: float | None = None
+        self, rng: torch.Generator | None = None, std: float | None = None
     ) -> None:
         """Draw the weights anew, from N(0, std²); None keeps the scale of features."""
-        generator = generator or torch.Generator().manual_seed(0)
+        rng = rng or torch.Generator().manual_seed(0)
         terms = self.conv.in_channels * (self.conv.kernel_size[0] / 2) ** 2
-        draw_normal(self.conv.weight, terms**-0.5 if std is None else std, generator)
+        draw_normal(self.conv.weight, terms**-0.5 if std is None else std, rng)
         nn.init.zeros_(self.conv.bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -177,12 +140,9 @@ class TransposedUpsample(nn.Module):
 
 
 class SubpixelUpsample(nn.Module):
-    """A 3×3 convolution to four maps a channel, laid out as 2×2 pixels (Shi et al. 2016).
+    """A 3×3 convolution to four maps a channel, laid out as 2×2 pixels: (B, C, 2H, 2W).
 
-    The four filters of a channel start equal (ICNR, Aitken et al. 2017), so a fresh layer gives
-    squares of four equal pixels, as nearest-neighbour interpolation after a convolution does.
-
-    Shapes: (B, C, H, W) → (B, 4C, H, W) → (B, C, 2H, 2W).
+    The four filters of a channel start equal (ICNR): a fresh layer gives squares of equal pixels.
     """
 
     def __init__(self, channels: int, padding: Padding) -> None:
@@ -192,13 +152,13 @@ class SubpixelUpsample(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(
-        self, generator: torch.Generator | None = None, std: float | None = None
+        self, rng: torch.Generator | None = None, std: float | None = None
     ) -> None:
         """Draw the weights anew, from N(0, std²); None keeps the scale of features."""
-        generator = generator or torch.Generator().manual_seed(0)
+        rng = rng or torch.Generator().manual_seed(0)
         conv = self.conv.conv
         one = torch.empty(conv.out_channels // 4, *conv.weight.shape[1:])
-        draw_normal(one, one[0].numel() ** -0.5 if std is None else std, generator)
+        draw_normal(one, one[0].numel() ** -0.5 if std is None else std, rng)
         conv.weight.copy_(one.repeat_interleave(4, dim=0))  # a channel's four maps are adjacent
         nn.init.zeros_(conv.bias)
 

@@ -6,14 +6,10 @@ Chapter 13 derives it. The surface u through the known pixels solves, in the hol
 
 A thin plate (τ = 0, "biharmonic") under a slight tension τ, which keeps it from swinging out of
 range in large holes; under tension alone it is a soap film ("harmonic"). All sizes are solved
-coarse to fine, with one multigrid cycle each: cost grows with the pixels, not with the hole.
+coarse to fine, with one multigrid cycle each: cost grows with the pixels, not with the hole, and
+on photographs the result is within 0.1 dB of the solution.
 
 Sources: Damelin and Hoang 2018 for Δ²u = 0; Brandt 1977 for the cycle; Burt 1988 for push–pull.
-
-Deviations:
-    * τ is 0.15 for a picture of 128×128 pixels and falls with their number, so that a picture and
-      its enlargement get the same surface.
-    * One cycle is not the end: on photographs it is within 0.1 dB of the solution.
 """
 
 from __future__ import annotations
@@ -50,22 +46,18 @@ def smooth_fill(
     tension: float = TENSION,
     cycles: int = 1,
 ) -> Tensor:
-    """Fill the hole smoothly.
+    """The picture with its hole filled smoothly: (B, C, H, W) in [-1, 1], any size, no gradient.
+
+    Known pixels come back bit for bit. Where nothing is known the fill is 0, grey.
 
     Args:
-        image: (B, C, H, W) in [-1, 1], any size; what lies under the mask is never looked at.
+        image: (B, C, H, W) in [-1, 1]; what lies under the mask is never looked at.
         mask: (B, 1, H, W) in {0, 1}, 1 = missing.
         kind: "mean", the mean colour; "push-pull", means of known pixels on a pyramid, enlarged;
             "harmonic" or "biharmonic", the surface.
-        tension: τ of "biharmonic", for 128×128 pixels.
+        tension: τ of "biharmonic" at 128×128 pixels; falls with their number, so that a picture and
+            its enlargement get the same surface.
         cycles: of multigrid on each level; more come closer to the solution.
-
-    Returns:
-        (B, C, H, W) in [-1, 1], float32 (float64 for float64), without gradient; known pixels are
-        the image's, bit for bit. Where nothing is known the fill is 0, grey.
-
-    Raises:
-        InputError: another kind.
 
     Example:
         >>> ramp = torch.linspace(-1, 1, 9).expand(1, 3, 9, 9)
@@ -118,13 +110,8 @@ def reduce_known(
 ) -> tuple[Tensor, Tensor]:
     """A picture with holes made smaller: each cell's mean of known pixels, and whether it has any.
 
-    Args:
-        values: (B, C, H, W), 0 where missing.
-        known: (B, 1, H, W), 1 where known.
-        size: (h, w) to make it; None for half, rounded up.
-
-    Returns:
-        (B, C, h, w) and (B, 1, h, w).
+    Shapes: values (B, C, H, W), 0 where missing, and known (B, 1, H, W) → the same at `size`
+    (h, w); None for half, rounded up.
     """
     if size is None:
         values, share = (F.avg_pool2d(_even(part), 2) for part in (values, known))
@@ -148,19 +135,22 @@ class _Surface:
             return bend.mul_(-self.tension).mul_(self.hole)
         return _laplacian(bend).sub_(bend, alpha=self.tension).mul_(self.hole)
 
-    def smooth(self, residual: Tensor, sweeps: int) -> tuple[Tensor, Tensor]:
-        """Chebyshev iterations for force(change) = residual: (change, what is left over)."""
+    def smooth(self, residual: Tensor, sweeps: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Chebyshev iterations for force(change) = residual.
+
+        Returns the change, the last step of it, and what was left over before that step.
+        """
         middle = self.stiffest * (1.0 + 1.0 / SMOOTHED) / 2
         half = self.stiffest * (1.0 - 1.0 / SMOOTHED) / 2
         rho = half / middle
         step = residual / middle
-        change, residual = step.clone(), residual - self.force(step)
+        change = step.clone()
         for _ in range(sweeps - 1):
+            residual = residual - self.force(step)
             new = 1.0 / (2.0 * middle / half - rho)
             step = step.mul_(new * rho).add_(residual, alpha=2.0 * new / half)
-            rho = new
-            change, residual = change.add_(step), residual.sub_(self.force(step))
-        return change, residual
+            rho, change = new, change.add_(step)
+        return change, step, residual
 
 
 def _solve(fill: Tensor, surfaces: list[_Surface], cycles: int) -> Tensor:
@@ -184,12 +174,13 @@ def _cycle(residual: Tensor, surfaces: list[_Surface]) -> Tensor:
     here, *coarser = surfaces
     if not coarser:
         return here.smooth(residual, 2 * SWEEPS)[0]
-    change, residual = here.smooth(residual, SWEEPS)
+    change, step, before = here.smooth(residual, SWEEPS)
+    residual = before - here.force(step)
     # Where pixels are twice as large, fourth differences are 16 times as large. A little less is
     # better: the hole is smaller there, since a cell with one known pixel is known.
     below = LIFT * F.avg_pool2d(_even(residual), 4, 2, 1) * coarser[0].hole
     lifted = _enlarge(_cycle(below, coarser), residual) * here.hole
-    again, _ = here.smooth(residual.sub_(here.force(lifted)), SWEEPS)
+    again, *_ = here.smooth(residual.sub_(here.force(lifted)), SWEEPS)
     return change.add_(lifted).add_(again)
 
 
