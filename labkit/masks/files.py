@@ -131,7 +131,9 @@ def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     array([[1, 1, 0, 0],
            [1, 1, 0, 0]])
     """
-    return np.array(Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST))
+    # As bytes: Pillow hands a picture of bits over as a bool array whose true is 255.
+    picture = Image.fromarray(mask.astype(np.uint8))
+    return np.asarray(picture.resize(size[::-1], Image.Resampling.NEAREST)).astype(bool)
 
 
 def write_mask(path: PathLike, mask: np.ndarray) -> None:
