@@ -387,8 +387,8 @@ def test_evaluate_writes_its_report(pairs: Path, weights: Path, tmp_path: Path, 
 def test_evaluate_says_what_is_wrong(pairs: Path, tmp_path: Path, capsys) -> None:
     end = ["--out", tmp_path / "out", "--method", "mean"]
     assert "nowhere" in fails(capsys, "evaluate", "--pairs", tmp_path / "nowhere", *end)
-    assert "too small" in fails(capsys, "evaluate", "--pairs", pairs, *end, "--size", 8)
-    assert "seed -1 is negative" in fails(capsys, "evaluate", "--pairs", pairs, *end, "--seed", -1)
+    assert "size 8: must be" in fails(capsys, "evaluate", "--pairs", pairs, *end, "--size", 8)
+    assert "seed -1: must be" in fails(capsys, "evaluate", "--pairs", pairs, *end, "--seed", -1)
     (pairs / "1.png").unlink()
     assert "no mask for 1.jpg" in fails(capsys, "evaluate", "--pairs", pairs, *end)
     assert not (tmp_path / "out").exists()

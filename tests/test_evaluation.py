@@ -381,9 +381,9 @@ def test_raw_output_of_a_hard_mask_is_the_networks_prediction() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"size": 16}, "too small"),
+        ({"size": 16}, "size 16: must be greater"),
         ({"size": 250, "as_reported": True}, "multiple of 4"),
-        ({"seed": -1}, "seed -1 is negative"),
+        ({"seed": -1}, "seed -1: must be greater"),
     ],
 )
 def test_protocol_settings_are_checked(settings: dict, words: str) -> None:

@@ -100,7 +100,7 @@ def evaluate(
 
         distance = LPIPS(lpips_weights)
     make_folder(out)
-    evaluation = protocol.evaluate(found, methods, config, lpips=distance, progress=True)
+    evaluation = protocol.evaluate(found, methods, config, lpips=distance)
     rows = summarise(evaluation.scores, seed=seed)
     command = shlex.join(["labkit", *context.obj])
     about = report.environment(methods, config, device=device, command=command)

@@ -21,10 +21,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from PIL import Image
+from pydantic import Field
 from skimage.metrics import structural_similarity
 from skimage.transform import resize
 from tqdm import tqdm
@@ -34,6 +35,8 @@ from labkit.evaluation.methods import Method
 from labkit.evaluation.metrics import l1, psnr, psnr_as_reported, ssim
 from labkit.evaluation.statistics import AS_REPORTED, Score, tenth_of
 from labkit.masks.files import resize_mask
+from labkit.settings.base import Switch, Whole, settings
+from labkit.settings.network import SMALLEST_SIDE
 
 if TYPE_CHECKING:
     from labkit.evaluation.lpips import LPIPS
@@ -44,27 +47,18 @@ PERFECT = 100.0
 """PSNR in dB that counts for a fill without any error, so that a mean exists."""
 
 
-@dataclass(frozen=True)
+@settings
 class ProtocolConfig:
-    """Settings of an evaluation.
+    """Settings of an evaluation."""
 
-    Attributes:
-        size: side in pixels at which pairs are scored; at least 32.
-        seed: of the bootstrap; 0 or more.
-        as_reported: also score in the student report's way.
-    """
-
-    size: int = 256
-    seed: int = 0
-    as_reported: bool = False
+    size: Annotated[Whole, Field(ge=SMALLEST_SIDE)] = 256
+    """Side in pixels at which pairs are scored; the protocol's is 256."""
+    seed: Annotated[Whole, Field(ge=0)] = 0
+    """Of the bootstrap."""
+    as_reported: Switch = False
+    """Also score in the student report's way."""
 
     def __post_init__(self) -> None:
-        if self.size < 32:
-            raise InputError(
-                f"size {self.size} is too small", "use 32 or more; the protocol's is 256"
-            )
-        if self.seed < 0:
-            raise InputError(f"seed {self.seed} is negative", "use 0 or more")
         if self.as_reported and self.size % 4:
             raise InputError(
                 f"size {self.size} is no multiple of 4",
@@ -104,13 +98,11 @@ def evaluate(
     config: ProtocolConfig | None = None,
     *,
     lpips: LPIPS | None = None,
-    progress: bool = False,
 ) -> Evaluation:
     """Score methods on pairs; one pair at a time is held in memory.
 
     Args:
         lpips: measure that as well.
-        progress: show a bar on stderr, where that is a terminal.
 
     Raises:
         InputError: a pair that cannot be read, has no hole, or has nothing known.
@@ -122,8 +114,7 @@ def evaluate(
     result = Evaluation()
     seen: dict[tuple[float, float], Example] = {}
     contents: dict[tuple[str, str], str] = {}
-    # tqdm: disable=None turns the bar off by itself where stderr is no terminal.
-    for index in tqdm(range(len(pairs)), unit="pair", disable=None if progress else True):
+    for index in tqdm(range(len(pairs)), unit="pair", disable=None):  # where stderr is a terminal
         pair = pairs.read(index)
         result.manifest.append(pair.manifest)
         content = pair.manifest["image_sha256"], pair.manifest["mask_sha256"]

@@ -201,7 +201,7 @@ class Scorer:
 
     def _score(self, method: Method, path: Path, size: int) -> list[Score]:
         config = ProtocolConfig(size=size, as_reported=True)
-        scores = evaluate(self.pairs, [method], config, lpips=self.lpips, progress=True).scores
+        scores = evaluate(self.pairs, [method], config, lpips=self.lpips).scores
         key = self._key(method.weights_sha256)
         _write(path, {"key": key, "scores": [dataclasses.asdict(score) for score in scores]})
         return scores
