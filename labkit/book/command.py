@@ -2,27 +2,66 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
+from labkit.book.studies.registry import Scale, Study
 from labkit.cli.common import (
     pick_device,
     refuse_checkpoints,
     refuse_inside_pairs,
     refuse_options,
 )
+from labkit.cli.options import given, with_options
 from labkit.errors import InputError, check_choice
-from labkit.files import make_folder
+from labkit.files import atomic_write, make_folder
+from labkit.settings import MaskConfig
+from labkit.settings.base import Switch, Text, settings
+from labkit.settings.configure import mask_settings
+from labkit.settings.data import Several
+from labkit.settings.network import Padding
 from labkit.settings.training import Accelerator
 
+if TYPE_CHECKING:
+    from labkit.book.studies.run import Plan
+
+Say = Callable[[str], None]
+Write = Callable[[dict[str, object]], None]
 NAMES = ("attention", "bottleneck", "confidence", "prior", "upsampling")
 TABLE = "table"
-_OF_THE_TABLE = ("pairs", "row", "weights", "squeezenet", "padding", "train")
+_OF_THE_TABLE = tuple(
+    f"table__{field}" for field in ("pairs", "row", "weights", "squeezenet", "padding", "train")
+)
 _OF_THE_OTHERS = ("pictures", "keep", "jobs")
-_TABLE_PANEL = "Table"
 _PROTOCOL_SIZE = 256
+
+
+@settings
+class TableOptions:
+    """What `labkit study table` is told besides."""
+
+    pairs: Annotated[Text | None, "--pairs"] = None
+    """The pairs that everything is scored on, as for labkit evaluate."""
+    row: Annotated[tuple[str, ...], Several, "--row"] = ()
+    """Train this row alone; may be repeated."""
+    weights: Annotated[tuple[str, ...], Several, "--weights"] = ()
+    """Score these weights too: a packaged name or a file; may be repeated."""
+    squeezenet: Annotated[Text | None, "--squeezenet"] = None
+    """File of SqueezeNet 1.1's ImageNet weights, for LPIPS and ID-MRF; by default downloaded."""
+    padding: Annotated[Padding, "--padding"] = "zeros"
+    """Of the generators: reflect or zeros."""
+    train: Annotated[Switch, "--train/--no-train"] = True
+    """Train what is missing; without, the table of the runs that are complete."""
+
+
+_OF_THE_TABLE = tuple(f"table__{field.name}" for field in fields(TableOptions))
 
 
 def study(
@@ -41,32 +80,6 @@ def study(
         Path, typer.Option(help="Folder for the runs; one that holds them goes on with them.")
     ] = Path("runs/studies"),
     seeds: Annotated[int, typer.Option(help="Runs of each arm.")] = 3,
-    steps: Annotated[int, typer.Option(help="Training steps of each run.")] = 1200,
-    size: Annotated[int, typer.Option(help="Side of the pictures in pixels.")] = 64,
-    width: Annotated[int, typer.Option(help="Base channels of the generators.")] = 8,
-    batch: Annotated[int, typer.Option(help="Pictures a step.")] = 8,
-    lr: Annotated[float, typer.Option(help="Adam's learning rate.")] = 5e-4,
-    precision: Annotated[str, typer.Option(help="32, or bf16 for autocast.")] = "32",
-    data: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Training images: faces, photos, a folder or tar files; may be repeated.",
-            show_default="faces",
-        ),
-    ] = None,
-    validation: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Images to measure on, if --data has none of its own.", show_default=False
-        ),
-    ] = None,
-    masks: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Kind of holes, or where mask files are.",
-            show_default="squares of half the side",
-        ),
-    ] = None,
     pictures: Annotated[int, typer.Option(help="Pictures that a run is measured on.")] = 128,
     keep: Annotated[
         list[str] | None,
@@ -78,51 +91,7 @@ def study(
     ] = None,
     jobs: Annotated[int, typer.Option(help="Runs at a time.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    pairs: Annotated[
-        Path | None,
-        typer.Option(
-            help="The pairs that everything is scored on, as for labkit evaluate.",
-            show_default=False,
-            rich_help_panel=_TABLE_PANEL,
-        ),
-    ] = None,
-    row: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Train this row alone; may be repeated.",
-            show_default="all",
-            rich_help_panel=_TABLE_PANEL,
-        ),
-    ] = None,
-    weights: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Score these weights too: a packaged name or a file; may be repeated.",
-            show_default=False,
-            rich_help_panel=_TABLE_PANEL,
-        ),
-    ] = None,
-    squeezenet: Annotated[
-        Path | None,
-        typer.Option(
-            help="File of SqueezeNet 1.1's ImageNet weights, for LPIPS and ID-MRF.",
-            show_default="torchvision's, downloaded",
-            rich_help_panel=_TABLE_PANEL,
-        ),
-    ] = None,
-    padding: Annotated[
-        str,
-        typer.Option(
-            help="Of the generators: reflect, replicate or zeros.", rich_help_panel=_TABLE_PANEL
-        ),
-    ] = "zeros",
-    train: Annotated[
-        bool,
-        typer.Option(
-            help="Train what is missing; without, the table of the runs that are complete.",
-            rich_help_panel=_TABLE_PANEL,
-        ),
-    ] = True,
+    **options: Any,
 ) -> None:
     """Train a few variants that differ in one thing, with several seeds, and measure them.
 
@@ -136,99 +105,85 @@ def study(
 
     Example: labkit study attention --seeds 3 --jobs 2 --output book/results/study-attention.json
     """
-    import dataclasses
-    import shlex
-    from functools import partial
-
-    from labkit.book.studies.registry import Scale
     from labkit.book.studies.registry import study as named
-    from labkit.book.studies.run import (
-        Plan,
-        contact_sheet,
-        keep_generator,
-        run_study,
-    )
-    from labkit.images import write_image
-    from labkit.masks import MaskConfig
-    from labkit.settings.configure import mask_settings
 
     check_choice("study", name, (*NAMES, TABLE))
-    chosen = None if name == TABLE else named(name)
-    unused = _OF_THE_OTHERS if chosen is None else _OF_THE_TABLE
+    unused = _OF_THE_OTHERS if name == TABLE else _OF_THE_TABLE
     refuse_options(context, unused, f"labkit study {name}")
     check_choice("device", device, get_args(Accelerator))
     pick_device(device)
-    refuse_checkpoints(*(weights or ()))
     output = output or Path(f"study-{name}.json")
     if output.is_dir():
         raise InputError(f"--output {output}: is a folder", "name a .json file")
     if output.suffix.lower() == ".png":
         raise InputError(f"--output {output}: the fills take that name", "name a .json file")
-    options = {}
-    if masks:
-        given = mask_settings(masks)
-        options["masks"] = MaskConfig(kind=given["data.masks.kind"], path=given["data.masks.path"])
-    scale = Scale(
-        size=size,
-        width=width,
-        steps=steps,
-        batch=batch,
-        learning_rate=lr,
-        images=tuple(data or ("faces",)),
-        validation=tuple(validation or ()),
-        precision=precision,
-        **options,
-    )
-    command = shlex.join(["labkit", *context.obj])
+    chosen = given(options, "scale.")
+    if masks := chosen.pop("masks", None):
+        found = mask_settings(masks)
+        chosen["masks"] = MaskConfig(kind=found["data.masks.kind"], path=found["data.masks.path"])
+    scale = Scale(**chosen)
     say = partial(typer.echo, err=True)
-    if chosen is None:
-        from labkit.book.studies.table import TablePlan, first_weights, run_table
-        from labkit.book.studies.table_picture import contact_sheet as fills_of
+    write = partial(_write, output, shlex.join(["labkit", *context.obj]))
+    if name == TABLE:
+        special = TableOptions(**given(options, "table."))
+        _table(scale, special, output, say, write, runs=runs, seeds=seeds, accelerator=device)
+    else:
+        from labkit.book.studies.run import Plan
 
-        if pairs is None:
-            raise InputError("the table needs the pairs it is scored on", "give --pairs")
-        refuse_inside_pairs("--output", output, pairs)
-        refuse_inside_pairs("--runs", runs, pairs)
-        table = TablePlan(
-            scale=dataclasses.replace(scale, padding=padding, schedule="linear"),
-            pairs=pairs,
-            runs=runs,
-            seeds=seeds,
-            only=tuple(row or ()),
-            sizes=tuple(dict.fromkeys((size, _PROTOCOL_SIZE))),
-            weights=tuple(weights or ()),
-            squeezenet=None if squeezenet is None else str(squeezenet),
-            accelerator=device,
+        plan = Plan(
+            scale=scale, seeds=seeds, runs=runs, pictures=pictures, accelerator=device, jobs=jobs
         )
-        make_folder(output.parent)
-        run_table(
-            table,
-            say,
-            lambda found: _write(output, found, command),
-            training=train,
-        )
-        write_image(output.with_suffix(".png"), fills_of(first_weights(table), size))
-        print(f"written to {output}")
-        return
-    plan = Plan(
-        scale=scale, seeds=seeds, runs=runs, pictures=pictures, accelerator=device, jobs=jobs
-    )
-    for arm in keep or ():
-        check_choice("arm", arm, chosen.names)
-    make_folder(output.parent)
-    result = run_study(chosen, plan, say=say)
-    _write(output, result, command)
-    write_image(output.with_suffix(".png"), contact_sheet(chosen, plan))
-    for arm in keep or ():
-        path = output.with_name(f"{output.stem}-{arm}.safetensors")
-        keep_generator(plan.folders(chosen, arm)[0], path)
+        _arms(named(name), plan, output, say, write, keep or ())
     print(f"written to {output}")
 
 
-def _write(path: Path, result: dict[str, object], command: str) -> None:
-    import json
+with_options(study, {"scale.": Scale, "table.": TableOptions}, {"table.": "Table", "": "Scale"})
 
-    from labkit.files import atomic_write
+
+def _table(
+    scale: Scale, options: TableOptions, output: Path, say: Say, write: Write, **plan: Any
+) -> None:
+    from labkit.book.studies.table import TablePlan, first_weights, run_table
+    from labkit.book.studies.table_picture import contact_sheet
+    from labkit.images import write_image
+
+    if options.pairs is None:
+        raise InputError("the table needs the pairs it is scored on", "give --pairs")
+    refuse_checkpoints(*options.weights)
+    pairs = Path(options.pairs)
+    refuse_inside_pairs("--output", output, pairs)
+    refuse_inside_pairs("--runs", plan["runs"], pairs)
+    table = TablePlan(
+        scale=replace(scale, padding=options.padding, schedule="linear"),
+        pairs=pairs,
+        only=options.row,
+        sizes=tuple(dict.fromkeys((scale.size, _PROTOCOL_SIZE))),
+        weights=options.weights,
+        squeezenet=options.squeezenet,
+        **plan,
+    )
+    make_folder(output.parent)
+    run_table(table, say, write, training=options.train)
+    write_image(output.with_suffix(".png"), contact_sheet(first_weights(table), scale.size))
+
+
+def _arms(
+    study: Study, plan: Plan, output: Path, say: Say, write: Write, keep: Sequence[str]
+) -> None:
+    from labkit.book.studies.run import contact_sheet, keep_generator, run_study
+    from labkit.images import write_image
+
+    for arm in keep:
+        check_choice("arm", arm, study.names)
+    make_folder(output.parent)
+    write(run_study(study, plan, say=say))
+    write_image(output.with_suffix(".png"), contact_sheet(study, plan))
+    for arm in keep:
+        path = output.with_name(f"{output.stem}-{arm}.safetensors")
+        keep_generator(plan.folders(study, arm)[0], path)
+
+
+def _write(path: Path, command: str, result: dict[str, object]) -> None:
     from labkit.machine import machine
 
     whole = {**result, "environment": machine() | {"command": command}}

@@ -2,69 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
 from labkit.cli.common import Interrupted, pick_device
+from labkit.cli.options import given, with_options
 from labkit.errors import InputError
 from labkit.settings import Hardware, TrainConfig
-from labkit.settings.base import leaves
 from labkit.settings.configure import configure
 from labkit.settings.presets import preset as named
-
-_PANELS = {
-    "data": "Data",
-    "generator": "Network",
-    "objective": "Losses",
-    "adversarial": "Second stage",
-}
-_SCALARS = {bool, int, float}
-
-
-def _within(annotation: Any) -> set:
-    """Every type that an annotation mentions."""
-    return {annotation}.union(*map(_within, get_args(annotation)))
-
-
-def _parameter(setting: str, field: Any, panel: str | None) -> inspect.Parameter | None:
-    """The option of a setting, None where it has none: not given, it is None."""
-    names = [text for text in field.metadata if isinstance(text, str)]
-    if not names:
-        return None
-    several = setting in ("data.images", "data.validation", "data.masks.kind")
-    kind: Any = list[str] if several else next(iter(_within(field.annotation) & _SCALARS), str)
-    shown: object = getattr(field.default, "kernel", field.default)
-    if isinstance(shown, bool):
-        shown = ("off", "on")[shown]
-    elif isinstance(shown, tuple):
-        shown = ", ".join(shown)
-    has_default = isinstance(shown, (str, int, float)) and shown != ""
-    option = typer.Option(
-        names[0],
-        help=" ".join(field.description.split()),
-        show_default=str(shown) if has_default else False,
-        rich_help_panel=panel,
-    )
-    return inspect.Parameter(
-        setting.replace(".", "__"),
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None,
-        annotation=Annotated[kind | None, option],
-    )
-
-
-def _parameters() -> list[inspect.Parameter]:
-    found = [
-        _parameter(name, field, _PANELS.get(name.split(".")[0], "Optimisation"))
-        for name, field in leaves(TrainConfig).items()
-    ]
-    found += [_parameter(f"hardware.{n}", field, None) for n, field in leaves(Hardware).items()]
-    return [parameter for parameter in found if parameter is not None]
 
 
 def starting_point(preset: str | None, from_weights: str | None) -> TrainConfig:
@@ -125,9 +75,10 @@ def train(
 
     To see it work: labkit train --preset tiny --out runs/tiny
     """
-    given = {name.replace("__", "."): value for name, value in options.items() if value is not None}
-    chosen = {name: given.pop(name) for name in [*given] if name.startswith("hardware.")}
-    hardware = Hardware(**{name.removeprefix("hardware."): v for name, v in chosen.items()})
+    chosen = given(options)
+    hardware = Hardware(**given(options, "hardware."))
+    for name in [name for name in chosen if name.startswith("hardware.")]:
+        del chosen[name]
 
     from lightning_fabric.utilities import rank_zero_only
 
@@ -150,12 +101,12 @@ def train(
             )
         base = TrainConfig.read(run.config)
     else:
-        base = starting_point(preset, given.get("from_weights"))
-    if given.get("precision") == "auto":
-        given["precision"] = (
+        base = starting_point(preset, chosen.get("from_weights"))
+    if chosen.get("precision") == "auto":
+        chosen["precision"] = (
             base.precision if going_on else auto_precision(pick_device(hardware.accelerator))
         )
-    config = configure(base, given)
+    config = configure(base, chosen)
     try:
         weights = run_training(config, out, hardware=hardware, resume=resume, previous=previous)
     except KeyboardInterrupt:
@@ -164,8 +115,15 @@ def train(
     rank_zero_only(print)(f"written to {weights}")
 
 
-# What Typer reads in place of **options.
-_HINTS = get_type_hints(train, include_extras=True)
-_OWN = [p.replace(annotation=_HINTS[p.name]) for p in inspect.signature(train).parameters.values()]
-train.__signature__ = inspect.Signature([*_OWN[:-1], *_parameters()])  # type: ignore[attr-defined]
-train.__annotations__ = {p.name: p.annotation for p in train.__signature__.parameters.values()}
+with_options(
+    train,
+    {"": TrainConfig, "hardware.": Hardware},
+    {
+        "data.": "Data",
+        "generator.": "Network",
+        "objective.": "Losses",
+        "adversarial.": "Second stage",
+        "hardware.": "Hardware",
+        "": "Optimisation",
+    },
+)

@@ -61,13 +61,16 @@ def in_one_line(error: ValidationError, where: str = "") -> InputError:
 
 
 def leaves(cls: type, prefix: str = "") -> dict[str, Any]:
-    """Every setting of a class and of those nested in it: dotted name → pydantic's field."""
+    """Every setting of a class and of those nested in it: dotted name → pydantic's field.
+
+    Nested settings that have an option of their own are given as a whole.
+    """
     found: dict[str, Any] = {}
     for field in fields(cls):
         info = cls.__pydantic_fields__[field.name]  # type: ignore[attr-defined]
         nested = next((kind for kind in _kinds(info.annotation) if is_dataclass(kind)), None)
         found[prefix + field.name] = info
-        if nested is not None:
+        if nested is not None and not any(isinstance(text, str) for text in info.metadata):
             found |= leaves(nested, f"{prefix}{field.name}.")
     return found
 

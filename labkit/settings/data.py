@@ -30,14 +30,15 @@ def _paths(value: Any) -> Any:
 Pixels = Annotated[Whole, Field(ge=0)]
 WholeRange = Annotated[tuple[Annotated[Whole, Field(ge=1)], Whole], BeforeValidator(_range)]
 Share = Annotated[Number, Field(gt=0, le=1)]
-Sources = Annotated[tuple[str, ...], BeforeValidator(_paths)]
+Several = Field(json_schema_extra={"several": True})  # an option that may be repeated
+Sources = Annotated[tuple[str, ...], BeforeValidator(_paths), Several]
 
 
 @settings
 class MaskConfig:
     """How holes are drawn. Settings of other kinds than the chosen one are ignored."""
 
-    kind: Annotated[MaskKind, "--masks"] = "mixed"
+    kind: Annotated[MaskKind, Several, "--masks"] = "mixed"
     """Holes: rectangle, free-form, irregular, mixed (one of these for each picture), or a folder or
     tar file of masks; paths may be repeated."""
     path: Annotated[str | tuple[str, ...] | None, BeforeValidator(_paths)] = None

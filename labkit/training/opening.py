@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from lightning_fabric import Fabric
 
@@ -9,7 +11,7 @@ from labkit.data import ImageSource, open_images
 from labkit.errors import InputError
 from labkit.nn.generator import GMCNN
 from labkit.nn.weights import load_generator
-from labkit.settings import DataConfig, TrainConfig
+from labkit.settings import DataConfig, Hardware, TrainConfig
 from labkit.training.checkpoint import RunFolder
 
 # Settings that may change when a run is resumed: none of them alters what a step computes.
@@ -20,6 +22,12 @@ _FREE_ON_RESUME = {
     "validation_images",
     "data.cache",
 }
+
+
+def started(hardware: Hardware) -> tuple[int, int]:
+    """Devices on this machine, and machines: under torchrun, what it has started."""
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", 0))
+    return (here, int(os.environ["WORLD_SIZE"]) // here) if here else (hardware.devices, 1)
 
 
 def check_folder(fabric: Fabric, run: RunFolder, config: TrainConfig, resume: bool) -> None:

@@ -15,7 +15,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -36,7 +36,7 @@ from labkit.training.checkpoint import RunFolder
 from labkit.training.ema import ExponentialAverage
 from labkit.training.interrupt import stoppable
 from labkit.training.logs import Logs
-from labkit.training.opening import check_folder, initial_generator, open_data
+from labkit.training.opening import check_folder, initial_generator, open_data, started
 from labkit.training.stages import Step, build
 from labkit.training.validation import Validation
 
@@ -73,7 +73,7 @@ def train(
     """
     run = RunFolder(out)
     hardware = hardware or Hardware()
-    devices, machines = _started(hardware)
+    devices, machines = started(hardware)
     fabric = Fabric(
         accelerator=hardware.accelerator,
         devices=devices,
@@ -96,12 +96,6 @@ def train(
     elif resume and fabric.is_global_zero:
         run.truncate_metrics(-1)  # killed before its first checkpoint: begin again
     return loop.run_to_end(progress, observe)
-
-
-def _started(hardware: Hardware) -> tuple[int, int]:
-    """Devices on this machine, and machines: under torchrun, what it has started."""
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", 0))
-    return (here, int(os.environ["WORLD_SIZE"]) // here) if here else (hardware.devices, 1)
 
 
 class _Loop:
@@ -187,7 +181,11 @@ class _Loop:
                 telea = self.validation.classical("telea")
                 logs.record({"step": 0, "validation_psnr_telea": telea})
             last = time.perf_counter()
-            for images, masks in self._stream():
+            pin = self.fabric.device.type == "cuda"
+            stream = load_batches(
+                self.batches, self.step, config.steps, workers=self.workers, pin=pin
+            )
+            for images, masks in stream:
                 terms = self._advance(images, masks)
                 stop = self._anyone(stopped.is_set())
                 end = self.step == config.steps
@@ -201,8 +199,7 @@ class _Loop:
                     logs.record(self._record(values) | {"seconds": seconds})
                     last = time.perf_counter()
                 if config.validate_every and (self.step % config.validate_every == 0 or end):
-                    self._validate(logs, bar.write)
-                    self._show(observe)
+                    self._validate(logs, bar.write, observe)
                     last = time.perf_counter()
                 if due or stop:
                     self._save()
@@ -210,15 +207,6 @@ class _Loop:
                 if stop:
                     raise KeyboardInterrupt
         return self.run.weights
-
-    def _stream(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        return load_batches(
-            self.batches,
-            self.step,
-            self.config.steps,
-            workers=self.workers,
-            pin=self.fabric.device.type == "cuda",
-        )
 
     def _advance(self, images: torch.Tensor, masks: torch.Tensor) -> Terms:
         """One step, from a batch as the stream gives it."""
@@ -273,7 +261,7 @@ class _Loop:
         rate = self.config.learning_rate_at(self.step - 1)
         return {"step": self.step, "stage": stage, **values, "learning_rate": rate}
 
-    def _validate(self, logs: Logs, say: Callable) -> None:
+    def _validate(self, logs: Logs, say: Callable, observe: Callable | None) -> None:
         # The bare model on one process, which must not wait for the others.
         if not self.fabric.is_global_zero:
             return
@@ -283,13 +271,10 @@ class _Loop:
         logs.picture(picture, self.step)
         if self.talk:
             say(f"step {self.step}: validation PSNR {score:.2f} dB", file=sys.stderr)
-
-    def _show(self, observe: Callable[[int, GMCNN], None] | None) -> None:
-        if observe is None or not self.fabric.is_global_zero:
-            return
-        training = self.trained.training
-        observe(self.step, self.trained)
-        self.trained.train(training)
+        if observe is not None:
+            training = self.trained.training
+            observe(self.step, self.trained)
+            self.trained.train(training)
 
     def _parts(self) -> dict[str, torch.nn.Module | torch.optim.Optimizer]:
         """Everything with a state, under its name in the checkpoint."""

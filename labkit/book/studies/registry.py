@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from labkit.errors import check_choice
 from labkit.settings import (
@@ -19,6 +20,8 @@ from labkit.settings import (
     ReconstructionConfig,
     TrainConfig,
 )
+from labkit.settings.base import Number, Whole, settings
+from labkit.settings.data import Several, Sources
 from labkit.settings.network import Padding
 from labkit.settings.training import Precision, Schedule
 
@@ -28,30 +31,32 @@ _PAPER_SIZE, _PAPER_KERNEL, _PAPER_SCALE = 256, 65, 40.0
 _SECOND_STAGE = 0.25
 
 
-@dataclass(frozen=True)
+@settings
 class Scale:
-    """How large a study is; its arms share all of it.
+    """How large a study is; its arms share all of it."""
 
-    Attributes:
-        size: side of the pictures; holes are squares of half of it.
-        width: base channels of the generators.
-        steps, batch, learning_rate: of every run.
-        images, validation, masks: as in `DataConfig`.
-        precision, schedule: as in `TrainConfig`.
-        padding: of the generators.
-    """
-
-    size: int = 64
-    width: int = 8
-    steps: int = 1200
-    batch: int = 8
-    learning_rate: float = 5e-4
-    images: tuple[str, ...] = ("faces",)
-    validation: tuple[str, ...] = ()
-    masks: MaskConfig = field(default_factory=lambda: MaskConfig(kind="rectangle", margin=2))
-    precision: Precision = "32"
+    size: Annotated[Whole, "--size"] = 64
+    """Side of the pictures in pixels; holes are squares of half of it."""
+    width: Annotated[Whole, "--width"] = 8
+    """Base channels of the generators."""
+    steps: Annotated[Whole, "--steps"] = 1200
+    """Training steps of each run."""
+    batch: Annotated[Whole, "--batch"] = 8
+    """Pictures a step."""
+    learning_rate: Annotated[Number, "--lr"] = 5e-4
+    """Adam's learning rate."""
+    images: Annotated[Sources, "--data"] = ("faces",)
+    """Training pictures: faces, photos, a folder or tar files; may be repeated."""
+    validation: Annotated[Sources, "--validation"] = ()
+    """Pictures to measure on, if --data has none of its own."""
+    masks: Annotated[MaskConfig, Several, "--masks"] = MaskConfig(kind="rectangle", margin=2)
+    """Kind of holes, or where mask files are; squares of half the side by default."""
+    precision: Annotated[Precision, "--precision"] = "32"
+    """32, or bf16 for autocast."""
     schedule: Schedule = "constant"
+    """As in a training."""
     padding: Padding = "reflect"
+    """Of the generators."""
 
     def confidence(self, kernel: str) -> ConfidenceConfig:
         """The paper's weights, scaled with the picture."""
