@@ -37,7 +37,7 @@ INTERNAL = {
     "labkit.faces.traits",
     "labkit.machine",
     "labkit.checks",
-    "labkit.nn.state",
+    "labkit.nn.tensor_files",
     "labkit.files",
     "labkit.training.interrupt",
 }

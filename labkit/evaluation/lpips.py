@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from labkit.errors import InputError
 from labkit.images import to_tensor
 from labkit.nn.features import Features
-from labkit.nn.state import read_tensors
+from labkit.nn.tensor_files import read_tensors
 
 LAYERS = ("relu1", "fire3", "fire5", "fire6", "fire7", "fire8", "fire9")
 _HEADS = Path(__file__).with_name("lpips-squeeze.safetensors")

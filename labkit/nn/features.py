@@ -1,16 +1,7 @@
 """Frozen features of a classification network: what perceptual losses compare images by.
 
-Sources: VGG (Simonyan and Zisserman 2015, arXiv 1409.1556) and SqueezeNet 1.1 (Iandola et al. 2016,
-arXiv 1602.07360), layers and ImageNet weights as torchvision has them. Wang et al. 2018 (arXiv
-1810.08771, section 3.3) take VGG19's conv3_2 and conv4_2, after their ReLU, for the ID-MRF term.
-
-Deviations from the authors' PyTorch release:
-    * Parameters are frozen and nothing runs beyond the last layer asked for. The release computes
-      gradients for every parameter of VGG19 and runs it to conv5_4.
-    * Input is normalised with ImageNet's mean and standard deviation, as the weights were trained.
-      The release subtracts the mean only; `normalise="mean-only"` does as much.
-    * ``random:<seed>``, VGG19 with He-initialised weights, needs no file. Random features tell
-      textures apart well enough to teach with, not to train with.
+VGG (Simonyan and Zisserman 2015) and SqueezeNet 1.1 (Iandola et al. 2016) as torchvision has them.
+Chapter 8 uses them. Nothing runs beyond the last layer asked for.
 """
 
 from __future__ import annotations
@@ -18,14 +9,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from http.client import HTTPException
-from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
-from labkit.errors import InputError, check_choice
-from labkit.nn.state import UNREADABLE, read_tensors
+from labkit.errors import InputError
+from labkit.nn.tensor_files import first_line, read_tensors
 from labkit.settings.objective import Normalisation
 
 NETWORKS = ("vgg19", "vgg16", "squeezenet1_1")
@@ -40,22 +29,19 @@ _OFFLINE = (
 class Features(nn.Module):
     """Feature maps of an image, frozen; gradients flow to the image only.
 
-    Images in [-1, 1] are brought to what the network was trained on: x ↦ ((x + 1) / 2 − mean) / std
-    with ImageNet's statistics, or without the division for ``normalise="mean-only"``.
-
     Args:
-        name: "vgg19", "vgg16", "squeezenet1_1", or "random:<seed>": VGG19's layers with weights
-            drawn from the seed by He's rule, biases 0.
+        name: "vgg19", "vgg16", "squeezenet1_1", or "random:<seed>": VGG19 with He-initialised
+            weights, good enough to teach with and not to train with.
         layers: names from `feature_layers(name)`, in any order.
         weights: a .pth or .safetensors file with keys ``features.N.…`` or ``N.…``; None takes
             torchvision's ImageNet weights, downloaded on first use to torch.hub's cache.
-        normalise: "imagenet", or "mean-only" as the authors' PyTorch release.
+        normalise: "imagenet", x ↦ ((x + 1) / 2 − mean) / std, or "mean-only", without the division,
+            as the authors' PyTorch release.
 
-    Shapes: image (B, 3, H, W) → {layer: (B, C, h, w)} in the order of `layers`.
+    Shapes: image (B, 3, H, W) in [-1, 1] → {layer: (B, C, h, w)} in the order of `layers`.
 
     Raises:
-        InputError: an unknown network or layer, a file that does not fit, a failed download, an
-            image that is not (B, 3, H, W) or too small for the deepest layer.
+        InputError: an unknown network or layer, a file that does not fit, a failed download.
     """
 
     def __init__(
@@ -67,7 +53,6 @@ class Features(nn.Module):
         normalise: Normalisation = "imagenet",
     ) -> None:
         super().__init__()
-        check_choice("normalisation", normalise, get_args(Normalisation))
         network, seed = _parse(name)
         if seed is not None and weights is not None:
             raise InputError(f"{name} draws its weights and takes no file", "name a network")
@@ -79,11 +64,17 @@ class Features(nn.Module):
         # The structure holds no numbers yet; what lies deeper is never given any.
         self.body = structure[:depth].to_empty(device="cpu")
         if seed is None:
-            state, origin = _pretrained(network) if weights is None else _from_file(weights)
+            if weights is None:
+                state, origin = _pretrained(network), f"torchvision's weights of {network}"
+            else:
+                state, origin = read_tensors(weights), str(weights)
             _load(self.body, structure, state, origin)
         else:
             _he_initialise(self.body, torch.Generator().manual_seed(seed))
-        self._overwrite_what_is_not_asked_for()
+        # torchvision's ReLUs work in place, which would destroy a convolution that is asked for.
+        for previous, module in zip((None, *self.names), self.body, strict=False):
+            if isinstance(module, nn.ReLU):
+                module.inplace = previous not in self.layers
 
         mean, std = torch.tensor(_MEAN), torch.tensor(_STD)
         if normalise == "mean-only":
@@ -91,12 +82,10 @@ class Features(nn.Module):
         # ((x + 1) / 2 − mean) / std as one multiplication and one addition.
         self.register_buffer("scale", (0.5 / std).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("shift", ((0.5 - mean) / std).view(1, 3, 1, 1), persistent=False)
-        self.smallest_side = _smallest_side(self.body)
         self.requires_grad_(False)
         self.eval()
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        self._check(image)
         x = image.to(self.scale.dtype) * self.scale + self.shift  # (B, 3, H, W)
         found = {}
         for name, module in zip(self.names, self.body, strict=True):
@@ -112,30 +101,10 @@ class Features(nn.Module):
     def extra_repr(self) -> str:
         return f"{self.name!r}, layers={self.layers}"
 
-    def _overwrite_what_is_not_asked_for(self) -> None:
-        """torchvision's ReLUs work in place, which would destroy a convolution's output."""
-        before = (None, *self.names)
-        for previous, module in zip(before, self.body, strict=False):
-            if isinstance(module, nn.ReLU):
-                module.inplace = previous not in self.layers
-
-    def _check(self, image: Tensor) -> None:
-        if image.ndim != 4 or image.shape[1] != 3:
-            raise InputError(f"an image must be (B, 3, H, W), not {tuple(image.shape)}")
-        if min(image.shape[2:]) < self.smallest_side:
-            raise InputError(
-                f"image of {image.shape[2]}×{image.shape[3]} pixels is too small for "
-                f"{self.names[-1]} of {self.name}",
-                f"both sides must be at least {self.smallest_side}",
-            )
-
 
 def feature_layers(name: str) -> list[str]:
-    """Names of a network's layers, first to last.
-
-    VGG: conv1_1, relu1_1, conv1_2, relu1_2, pool1, …, relu5_4 (5_3 for VGG16), pool5. SqueezeNet:
-    conv1, relu1, pool1, fire2, fire3, pool3, …, fire9.
-    """
+    """Names of a network's layers, first to last: conv1_1, relu1_1, …, pool5 of VGG; conv1, relu1,
+    pool1, fire2, …, fire9 of SqueezeNet."""
     return _layer_names(_structure(_parse(name)[0]))
 
 
@@ -185,54 +154,33 @@ def _checked(layers: Sequence[str], names: list[str], network: str) -> tuple[str
     return tuple(dict.fromkeys(layers))
 
 
-def _smallest_side(body: nn.Sequential) -> int:
-    """Input side from which every layer has an output; torch raises a riddle below it."""
-    side = 1
-    for module in reversed(body):
-        if isinstance(module, nn.Conv2d | nn.MaxPool2d):
-            # int for a pool, a pair for a convolution
-            kernel, stride, padding = (
-                value if isinstance(value, int) else value[0]
-                for value in (module.kernel_size, module.stride, module.padding)
-            )
-            # SqueezeNet's pools round up: their last window may reach over the edge.
-            over = stride - 1 if getattr(module, "ceil_mode", False) else 0
-            side = max((side - 1) * stride + kernel - 2 * padding - over, 1)
-    return side
-
-
-def _he_initialise(body: nn.Sequential, generator: torch.Generator) -> None:
-    """Weights N(0, 2 / fan-in) (He et al. 2015), layer by layer: depth does not change the first
-    ones."""
+def _he_initialise(body: nn.Sequential, rng: torch.Generator) -> None:
+    """Weights N(0, 2 / fan-in), layer by layer: the depth does not change the first ones."""
     for module in body:
         if isinstance(module, nn.Conv2d):
             std = (2.0 / module.weight[0].numel()) ** 0.5
-            module.weight.data = torch.randn(module.weight.shape, generator=generator) * std
+            module.weight.data = torch.randn(module.weight.shape, generator=rng) * std
             nn.init.zeros_(module.bias)
 
 
-def _pretrained(network: str) -> tuple[dict[str, Tensor], str]:
+def _pretrained(network: str) -> dict[str, Tensor]:
     from torchvision import models
 
-    origin = f"torchvision's weights of {network}"
     file = models.get_model_weights(network).DEFAULT
     cached = os.path.join(torch.hub.get_dir(), "checkpoints", os.path.basename(file.url))
     was_there = os.path.exists(cached)
     try:
         # torch.hub writes to a temporary name, checks the hash and renames: no half file stays.
-        return file.get_state_dict(check_hash=True, weights_only=True), origin
-    except (HTTPException, *UNREADABLE) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return file.get_state_dict(check_hash=True, weights_only=True)
+    except Exception as error:  # the network's, or a damaged file's
+        said = first_line(error)
         if was_there:
             raise InputError(
-                f"{cached}: not a readable file of weights ({reason})",
+                f"{cached}: not a readable file of weights ({said})",
                 "delete it, and it is downloaded anew",
             ) from None
-        raise InputError(f"{origin} could not be downloaded ({reason})", _OFFLINE) from None
-
-
-def _from_file(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], str]:
-    return read_tensors(path), str(path)
+        origin = f"torchvision's weights of {network}"
+        raise InputError(f"{origin} could not be downloaded ({said})", _OFFLINE) from None
 
 
 def _load(

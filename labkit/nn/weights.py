@@ -1,12 +1,8 @@
 """Generator weights on disk: safetensors of our own, and state dicts of the authors' release.
 
-A weights file is one safetensors file. Its header carries the configuration as JSON under
-``config`` and whatever the writer adds (training data, terms, scores), so a file says by itself
-what it is. safetensors holds numbers only; nothing in it can run.
-
-The authors' layout (github shepnerd/inpainting_gmcnn, PyTorch): ``EB1``, ``EB2``, ``EB3`` are the
-columns with kernels 7, 5 and 3, numbered through with the upsampling layers counted,
-``decoding_layers`` the decoder.
+A weights file is one safetensors file, which holds numbers only; its header has the configuration
+as JSON under ``config`` and what the writer adds. Chapter 14 reads the authors' layout: ``EB1`` to
+``EB3``, the columns with kernels 7, 5 and 3, upsampling counted, and ``decoding_layers``.
 """
 
 from __future__ import annotations
@@ -26,7 +22,7 @@ from labkit.errors import InputError
 from labkit.files import WEIGHTS, atomic_write
 from labkit.nn.columns import COLUMN_DECODERS
 from labkit.nn.generator import GMCNN
-from labkit.nn.state import read_tensors
+from labkit.nn.tensor_files import read_tensors
 from labkit.settings import GeneratorConfig
 
 PACKAGED = Path(__file__).parent.parent / "weights"
@@ -41,11 +37,7 @@ def packaged_names() -> list[str]:
 
 
 def weights_path(weights: str | os.PathLike[str]) -> Path:
-    """The file of a packaged name or of a path.
-
-    Raises:
-        InputError: neither exists; the message lists the packaged names.
-    """
+    """The file of a packaged name, of a run's folder or of a path; the error lists the packaged."""
     if (packaged := PACKAGED / f"{weights}.safetensors").is_file():
         return packaged
     path = Path(weights)
@@ -92,11 +84,7 @@ def save_generator(
 
 
 def read_metadata(weights: str | os.PathLike[str]) -> dict[str, str]:
-    """The header of a weights file: ``config`` and what its writer added.
-
-    Raises:
-        InputError: not a safetensors file, or one that this package did not write.
-    """
+    """The header of a weights file of this package: ``config`` and what its writer added."""
     path = weights_path(weights)
     try:
         with safetensors.safe_open(path, "pt") as file:
@@ -116,8 +104,7 @@ def load_generator(weights: str | os.PathLike[str], *, device: torch.device | st
             a .pth file in the layout of the authors' release.
 
     Raises:
-        InputError: missing or damaged file, or tensors that do not fit the file's own
-            configuration.
+        InputError: a missing or damaged file, or tensors that do not fit its own configuration.
     """
     path = weights_path(weights)
     if path.suffix in RELEASE_SUFFIXES:
@@ -125,7 +112,7 @@ def load_generator(weights: str | os.PathLike[str], *, device: torch.device | st
     metadata = read_metadata(path)
     try:
         model = GMCNN(GeneratorConfig(**json.loads(metadata["config"])))
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, ValueError) as error:  # no JSON, or no such configuration
         raise InputError(f"{path}: unreadable generator configuration ({error})") from None
     state = safetensors.torch.load_file(path)
     _load(model, state, str(path))
@@ -138,13 +125,9 @@ def weights_hash(weights: str | os.PathLike[str]) -> str:
 
 
 def load_authors(path: str | os.PathLike[str]) -> GMCNN:
-    """A generator from a state dict in the layout of the authors' PyTorch release.
+    """A generator in evaluation mode from a state dict of the authors' PyTorch release.
 
-    The width is read from the tensors. The file is unpickled with ``weights_only=True``: tensors
-    are read, code is never run.
-
-    Returns:
-        the model in evaluation mode.
+    The width is read from the tensors.
 
     Raises:
         InputError: not such a file; the message names the first keys or shapes that differ.
@@ -159,16 +142,7 @@ def load_authors(path: str | os.PathLike[str]) -> GMCNN:
             f"{path}: no key EB1.0.weight", f"not the authors' layout; it holds {found} …"
         )
     model = GMCNN(GeneratorConfig(width=first.shape[0]))
-    ours = dict(zip(authors_keys(), model.state_dict(), strict=True))
-    theirs = {key: state.get(key) for key in ours}
-    missing = [key for key, value in theirs.items() if value is None]
-    extra = [key for key in state if key not in ours]
-    if missing or extra:
-        raise InputError(
-            f"{path}: {_first('missing', missing)}{_first('unexpected', extra)}".rstrip(" ,"),
-            "not the authors' layout",
-        )
-    _load(model, {ours[key]: value for key, value in theirs.items()}, str(path))
+    _load(model, state, str(path), dict(zip(authors_keys(), model.state_dict(), strict=True)))
     return model.eval()
 
 
@@ -183,27 +157,29 @@ def authors_keys() -> list[str]:
     return keys + [f"decoding_layers.{i}.{part}" for i in (0, 1) for part in ("weight", "bias")]
 
 
-def _load(model: GMCNN, state: dict[str, Tensor], name: str) -> None:
+def _load(
+    model: GMCNN, state: dict[str, Tensor], name: str, keys: dict[str, str] | None = None
+) -> None:
+    """Give the model the tensors of a file called `name`; keys: the file's → the model's."""
     expected = model.state_dict()
-    missing = [key for key in expected if key not in state]
-    extra = [key for key in state if key not in expected]
-    wrong = [
-        f"{key} {tuple(state[key].shape)} for {tuple(value.shape)}"
-        for key, value in expected.items()
-        if key in state and state[key].shape != value.shape
-    ]
-    if missing or extra or wrong:
-        what = (
-            _first("missing", missing) + _first("unexpected", extra) + _first("wrong shape", wrong)
-        )
-        raise InputError(f"{name}: {what}".rstrip(" ,"), "the file is of another model or width")
+    keys = keys or {key: key for key in expected}
+    shapes = {key: value.shape for key, value in state.items()}
+    differing = {
+        "missing": [key for key in keys if key not in state],
+        "unexpected": [key for key in state if key not in keys],
+        "wrong shape": [
+            f"{ours} {tuple(shapes[key])} for {tuple(expected[ours].shape)}"
+            for key, ours in keys.items()
+            if key in state and shapes[key] != expected[ours].shape
+        ],
+    }
+    if any(differing.values()):
+        what = ", ".join(f"{what}: {_first(names)}" for what, names in differing.items() if names)
+        raise InputError(f"{name}: {what}", "the file is of another model or width")
     if not all(bool(value.isfinite().all()) for value in state.values()):
         raise InputError(f"{name}: holds NaN or infinite weights", "use another checkpoint")
-    model.load_state_dict({key: value.to(torch.float32) for key, value in state.items()})
+    model.load_state_dict({ours: state[key].to(torch.float32) for key, ours in keys.items()})
 
 
-def _first(what: str, names: list[str]) -> str:
-    if not names:
-        return ""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{what}: {', '.join(names[:3])}{more}, "
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

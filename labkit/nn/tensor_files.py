@@ -1,4 +1,4 @@
-"""Tensors from a file that somebody else wrote: safetensors, or a pickled state dict.
+"""Files of tensors that somebody else wrote: safetensors, or a pickled state dict.
 
 A pickle is read with ``weights_only=True``: tensors are read, code is never run.
 """
@@ -7,31 +7,13 @@ from __future__ import annotations
 
 import os
 import pickle
-import struct
 from pathlib import Path
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
 
 from labkit.errors import InputError
-
-# What reading a damaged file raises, between them.
-UNREADABLE = (
-    safetensors.SafetensorError,
-    pickle.UnpicklingError,
-    struct.error,
-    RuntimeError,
-    EOFError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    OSError,
-)
 
 
 def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -47,12 +29,12 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except UNREADABLE as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except Exception as error:  # a damaged file can raise anything
+        said = first_line(error)
         if isinstance(error, pickle.UnpicklingError):  # whose text recommends to run its code
-            reason = "not what torch.save wrote, or more than tensors"
+            said = "not what torch.save wrote, or more than tensors"
         raise InputError(
-            f"{path}: not a readable file of tensors ({reason})",
+            f"{path}: not a readable file of tensors ({said})",
             "give a complete .safetensors file or one saved by torch.save(model.state_dict())",
         ) from None
     if not isinstance(state, dict) or not all(
@@ -60,3 +42,8 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     ):
         raise InputError(f"{path}: not a state dict of tensors", "save model.state_dict()")
     return state
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says, or its name where it says nothing."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
