@@ -42,7 +42,6 @@ def inpaint(
     *,
     generator: GMCNN | None = None,
     device: torch.device | str = "cpu",
-    progress: bool = False,
 ) -> np.ndarray:
     """Fill the missing pixels of `image`.
 
@@ -54,7 +53,6 @@ def inpaint(
         generator: the network of "gmcnn", used on the device where it lies; None loads the packaged
             `DEFAULT_WEIGHTS` to `device`.
         device: where the packaged network runs.
-        progress: show a bar on stderr for a picture so large that the network fills it in tiles.
 
     Returns:
         uint8 (H, W, 3), a new array: `image` where the mask is False, the fill where it is True. A
@@ -85,7 +83,7 @@ def inpaint(
     if method == "gmcnn":
         if generator is None:
             generator = _packaged(DEFAULT_WEIGHTS, str(device))
-        filled = _fill_with_network(generator, image_with_hole, mask, progress)
+        filled = _fill_with_network(generator, image_with_hole, mask)
         if (image_with_hole == image_with_hole[..., :1]).all():  # the known pixels are grey
             filled[mask] = np.rint(filled[mask].mean(axis=1, keepdims=True))  # (missing pixels, 1)
     else:
@@ -110,9 +108,7 @@ def check_pair(image: np.ndarray, mask: np.ndarray) -> None:
         )
 
 
-def _fill_with_network(
-    generator: GMCNN, image: np.ndarray, mask: np.ndarray, progress: bool
-) -> np.ndarray:
+def _fill_with_network(generator: GMCNN, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     from labkit.nn.generator import SMALLEST_SIDE
 
     height, width = mask.shape
@@ -126,9 +122,7 @@ def _fill_with_network(
     if height * width <= LARGEST_SIDE**2:
         return np.rint(predict(image, mask)).astype(np.uint8)
     if generator.config.prior == "none":
-        return predict_tiled(
-            predict, image, mask, tile=LARGEST_SIDE, smallest=SMALLEST_SIDE, progress=progress
-        )
+        return predict_tiled(predict, image, mask, tile=LARGEST_SIDE, smallest=SMALLEST_SIDE)
     window = _window(mask, SMALLEST_SIDE)
     filled = image.copy()
     filled[window] = np.rint(predict(image[window], mask[window])).astype(np.uint8)

@@ -31,7 +31,6 @@ def predict_tiled(
     overlap: int = 256,
     most_hole: float = 0.5,
     smallest: int = 32,
-    progress: bool = False,
 ) -> np.ndarray:
     """Fill the hole of a picture of any size with a predictor of limited size.
 
@@ -44,7 +43,6 @@ def predict_tiled(
             of the tiled region sees beyond itself.
         most_hole: a tile with a larger share missing is taken from the picture made small.
         smallest: shortest side that `predict` takes, and the picture has.
-        progress: show a bar on stderr, where that is a terminal.
 
     Returns:
         uint8 (H, W, 3): the picture with its hole filled, known pixels untouched.
@@ -57,8 +55,8 @@ def predict_tiled(
     coarse: np.ndarray | None = None
     grid = product(_starts(*rows, tile, overlap), _starts(*columns, tile, overlap))
     tiles = [(y, x, h, w) for (y, h), (x, w) in grid if mask[y : y + h, x : x + w].any()]
-    # tqdm: disable=None turns the bar off by itself where stderr is no terminal.
-    for y, x, h, w in tqdm(tiles, unit="tile", disable=None if progress else True):
+    # disable=None: no bar where stderr is no terminal
+    for y, x, h, w in tqdm(tiles, unit="tile", disable=None, leave=False):
         window = np.s_[y : y + h, x : x + w]
         if mask[window].mean() > most_hole:
             if coarse is None:

@@ -292,7 +292,7 @@ def test_large_pictures_go_through_tiles(generator: GMCNN, monkeypatch) -> None:
     monkeypatch.setattr(inpainting, "LARGEST_SIDE", 96)
     monkeypatch.setattr(inpainting, "predict_tiled", tiled)
     filled = inpaint(image, mask, generator=generator)
-    assert calls == [{"tile": 96, "smallest": 32, "progress": False}]
+    assert calls == [{"tile": 96, "smallest": 32}]
     np.testing.assert_array_equal(filled[~mask], image[~mask])
     assert not np.array_equal(filled[mask], image[mask])
     assert whole.shape == filled.shape

@@ -79,7 +79,7 @@ def inpaint(
     target = out / f"{image.stem}.png" if out.is_dir() else out
     if not image.is_dir():
         check_suffix(target)
-    fill = _opened(method, weights, device, progress=not image.is_dir())
+    fill = _opened(method, weights, device)
 
     if image.is_dir():
         failed = fill_folder(fill, image, mask, out, invert=invert_mask, resize=resize_mask)
@@ -90,7 +90,7 @@ def inpaint(
         fill_file(fill, image, mask, target, invert=invert_mask, resize=resize_mask)
 
 
-def _opened(method: str, weights: str | None, device: str, *, progress: bool):
+def _opened(method: str, weights: str | None, device: str):
     """The method, with its weights read once, so that what is wrong with them shows at once."""
     from labkit.inpainting import inpaint as fill
 
@@ -102,4 +102,4 @@ def _opened(method: str, weights: str | None, device: str, *, progress: bool):
 
     refuse_checkpoints(weights)
     generator = load_generator(weights or DEFAULT_WEIGHTS, device=pick_device(device))
-    return lambda image, mask: fill(image, mask, generator=generator, progress=progress)
+    return lambda image, mask: fill(image, mask, generator=generator)
