@@ -84,7 +84,7 @@ class ImageFolder:
                 f"{self._where}: none of the {len(everything)} pictures falls into split {split!r}",
                 "use more pictures, or name a folder of its own for each split (--validation)",
             )
-        self._keep(self._looked_at(lambda at: _header_problem(self._entries[at]), "pictures"))
+        self._leave_out(lambda at: _check_header(self._entries[at]), "pictures")
         if cache:
             self._fill_cache()
 
@@ -128,36 +128,51 @@ class ImageFolder:
             InputError: nothing usable is left.
         """
         if self._cache is None:
-            problems = self._looked_at(lambda at: _problem(self._read(at)), "checking pictures")
-            self._damaged.clear()  # what was found at loading is among them, at its old index
-            self._keep(problems)
+            self._damaged.clear()  # what was found at loading is found again, at its new index
+            self._leave_out(self._read, "checking pictures")
         return self.rejected
 
-    def _read(self, at: int) -> np.ndarray | str:
-        """uint8 (size, size, 3), or what is wrong with the file."""
-        return _read_square(self._entries[at], self.size)
+    def _read(self, at: int) -> np.ndarray:
+        """uint8 (size, size, 3).
 
-    def _looked_at(self, look: Callable[[int], str | None], title: str) -> list[str | None]:
-        """What `look` says of each file by its index, by several threads."""
+        Raises:
+            InputError: what `decode_image` raises.
+        """
+        image = Image.fromarray(decode_image(self._entries[at].read(), str(self._entries[at])))
+        # Cut and resized in one go: Lanczos widens with the reduction, so that nothing aliases.
+        return np.asarray(ImageOps.fit(image, (self.size, self.size), Image.Resampling.LANCZOS))
+
+    def _leave_out(self, look: Callable[[int], object], title: str) -> list[int]:
+        """Leave out the files of which `look`, given their index, raises InputError.
+
+        Returns:
+            indices of the files that are kept.
+        """
+
+        def problem(at: int) -> str | None:
+            try:
+                look(at)
+            except InputError as error:
+                return _without_place(error, self._entries[at])
+            return None
+
         with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
-            said = pool.map(look, range(len(self)))
-            return list(tqdm(said, title, len(self), disable=None, leave=False))
-
-    def _keep(self, problems: Sequence[str | None]) -> None:
-        """Leave out the entries that have a problem."""
-        judged = list(zip(self._entries, problems, strict=True))
-        bad = [(entry.name, problem) for entry, problem in judged if problem is not None]
+            said = pool.map(problem, range(len(self)))
+            problems = list(tqdm(said, title, len(self), disable=None, leave=False))
+        kept = [at for at, found in enumerate(problems) if found is None]
+        bad = [(e.name, found) for e, found in zip(self._entries, problems, strict=True) if found]
         bad = [item for item in bad if item not in self.rejected]  # by `batch`, before a scan
-        self._entries = [entry for entry, problem in judged if problem is None]
+        self._entries = [self._entries[at] for at in kept]
         self.rejected += bad
-        if not self._entries:
-            name, problem = self.rejected[0]
+        if not kept:
+            name, found = self.rejected[0]
             raise InputError(
                 f"{self._where}: none of the {len(self.rejected)} pictures can be used; "
-                f"{name}: {problem}"
+                f"{name}: {found}"
             )
         if bad:
             self._warn(bad)
+        return kept
 
     def _fill_cache(self) -> None:
         needed = len(self) * self.size**2 * 3
@@ -170,19 +185,14 @@ class ImageFolder:
             )
         pictures = np.empty((len(self), self.size, self.size, 3), dtype=np.uint8)
 
-        def store(at: int) -> str | None:
-            picture = self._read(at)
-            if (problem := _problem(picture)) is None:
-                pictures[at] = picture
-            return problem
+        def store(at: int) -> None:
+            pictures[at] = self._read(at)
 
-        problems = self._looked_at(store, "reading pictures")
-        self._keep(problems)
-        usable = [row for row, problem in enumerate(problems) if problem is None]
-        for new, old in enumerate(usable):  # in place: there may be no room for a copy
+        kept = self._leave_out(store, "reading pictures")
+        for new, old in enumerate(kept):  # in place: there may be no room for a copy
             if new != old:
                 pictures[new] = pictures[old]
-        self._cache = pictures[: len(usable)]
+        self._cache = pictures[: len(kept)]
 
     def _load(self, index: int) -> np.ndarray:
         """uint8 (size, size, 3): picture `index`, or the next one that is not damaged."""
@@ -190,12 +200,13 @@ class ImageFolder:
             at = (index + step) % len(self)
             if at in self._damaged:
                 continue
-            picture = self._read(at)
-            if (problem := _problem(picture)) is None:
-                return picture
-            self._damaged.add(at)
-            self.rejected.append((self._entries[at].name, problem))
-            self._warn(self.rejected[-1:])
+            try:
+                return self._read(at)
+            except InputError as error:
+                entry = self._entries[at]
+                self._damaged.add(at)
+                self.rejected.append((entry.name, _without_place(error, entry)))
+                self._warn(self.rejected[-1:])
         raise InputError(f"{self._where}: not one usable picture is left", "look at `rejected`")
 
     def _warn(self, bad: Sequence[tuple[str, str]]) -> None:
@@ -213,8 +224,8 @@ def is_validation(base_name: str, fraction: float) -> bool:
     return int.from_bytes(digest[:8], "big") < fraction * 2**64
 
 
-def _header_problem(entry: Entry) -> str | None:
-    """What a look at the file's first bytes finds wrong; None where it looks right."""
+def _check_header(entry: Entry) -> None:
+    """Raise InputError for what a look at the file's first bytes finds wrong."""
     try:
         head = entry.read(_HEADER_BYTES)
         try:
@@ -222,33 +233,18 @@ def _header_problem(entry: Entry) -> str | None:
         except (UnidentifiedImageError, OSError):  # perhaps only a header longer than that
             width, height = _dimensions(entry.read())
     except UnidentifiedImageError:
-        return "not a picture that Pillow can read"
-    except InputError as error:
-        return _without_place(error, entry)
+        raise InputError("not a picture that Pillow can read") from None
+    except InputError:
+        raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return f"damaged picture ({error})"
+        raise InputError(f"damaged picture ({error})") from None
     if min(width, height) < SMALLEST_SIDE:
-        return f"only {width}×{height} pixels, sides must be at least {SMALLEST_SIDE}"
-    return None
+        raise InputError(f"only {width}×{height} pixels, sides must be at least {SMALLEST_SIDE}")
 
 
 def _dimensions(data: bytes) -> tuple[int, int]:
     with Image.open(io.BytesIO(data)) as picture:
         return picture.size
-
-
-def _read_square(entry: Entry, size: int) -> np.ndarray | str:
-    """uint8 (size, size, 3), or what is wrong with the file."""
-    try:
-        image = Image.fromarray(decode_image(entry.read(), str(entry)))
-    except InputError as error:
-        return _without_place(error, entry)
-    # Cut and resized in one go: Lanczos widens with the reduction, so that nothing aliases.
-    return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS))
-
-
-def _problem(read: np.ndarray | str) -> str | None:
-    return read if isinstance(read, str) else None
 
 
 def _without_place(error: InputError, entry: Entry) -> str:
