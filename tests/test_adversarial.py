@@ -100,7 +100,7 @@ def test_a_quadratic_critic_is_measured_at_its_own_t() -> None:
 @given(n=st.integers(1, 5), seed=st.integers(0, 2**31))
 @settings(max_examples=20, deadline=None)
 def test_one_t_a_sample_in_the_unit_interval_from_the_seed_alone(n: int, seed: int) -> None:
-    t = draw_t(n, torch.Generator().manual_seed(seed), like=torch.zeros(1))
+    t = draw_t(n, torch.Generator().manual_seed(seed))
     assert t.shape == (n, 1, 1, 1) and (t >= 0).all() and (t < 1).all()
     assert t.unique().numel() == n
     assert torch.equal(t, draw_t(n, torch.Generator().manual_seed(seed)))

@@ -35,11 +35,9 @@ def generator_loss(kind: AdversarialKind, fake: Tensor) -> Tensor:
     return -_at_least_float32(fake).mean()
 
 
-def draw_t(batch: int, rng: torch.Generator, *, like: Tensor | None = None) -> Tensor:
-    """One t in [0, 1) for each sample, (batch, 1, 1, 1), drawn on rng's own device: a seed means
-    the same numbers everywhere. The result is moved to the device of `like`."""
-    t = torch.rand(batch, 1, 1, 1, generator=rng, device=rng.device)
-    return t if like is None else t.to(like.device)
+def draw_t(batch: int, rng: torch.Generator) -> Tensor:
+    """One t in [0, 1) for each sample: (batch, 1, 1, 1), on rng's device."""
+    return torch.rand(batch, 1, 1, 1, generator=rng, device=rng.device)
 
 
 def gradient_penalty(
@@ -51,15 +49,12 @@ def gradient_penalty(
 ) -> Tensor:
     """Mean over the batch of (‖∇D(x̂) ⊙ weight‖₂ − 1)² at x̂ = t · fake + (1 − t) · real: a scalar.
 
-    Computed outside autocast, in float32 or wider, where squares of small gradients keep precision.
-
     Args:
         critic: images (B, 3, H, W) → scores (B,), each of its own image alone.
-        real, fake: (B, 3, H, W); no gradient reaches them.
-        weight: (B, 1, H, W), multiplies the gradient; None for 1. Where it is 0 in a whole sample,
-            that sample's penalty is 1 and its gradient 0.
+        weight: (B, 1, H, W); None for 1. Where it is 0 in a whole sample, its penalty is 1.
         t: (B, 1, 1, 1) in [0, 1], from `draw_t`.
     """
+    # In float32 or wider, where squares of small gradients keep their precision.
     with torch.enable_grad(), torch.autocast(real.device.type, enabled=False):
         real, fake = _at_least_float32(real.detach()), _at_least_float32(fake.detach())
         t = t.to(real.dtype)
@@ -89,18 +84,12 @@ class AdversarialLoss:
         t: Tensor | None = None,
         weight: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """What the critics minimise, for one batch.
+        """What the critics minimise, and its terms without gradient, penalties before λ_gp.
 
         Args:
-            real: (B, 3, S, S) in [-1, 1].
-            fake: (B, 3, S, S), the composite; detached.
-            mask: (B, 1, S, S) in {0, 1}, 1 = missing.
-            t: (B, 1, 1, 1) from `draw_t`; for a penalty.
-            weight: (B, 1, S, S), the confidence weights; for penalty_mask="confidence".
-
-        Returns:
-            The total, and its terms without gradient: "global", "local", "penalty_global" and
-            "penalty_local", penalties before λ_gp.
+            real, fake, mask: (B, 3, S, S) in [-1, 1], the composite, (B, 1, S, S) with 1 = missing.
+            t: from `draw_t`, for a penalty.
+            weight: (B, 1, S, S), the confidence weights, for penalty_mask="confidence".
         """
         config = self.config
         confident = config.penalised and config.penalty_mask == "confidence"
@@ -134,10 +123,7 @@ class AdversarialLoss:
     def generator(
         self, critics: Critics, fake: Tensor, mask: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """What the generator minimises, and its terms "global" and "local" without gradient.
-
-        The gradient reaches `fake`, the composite (B, 3, S, S), and critics that are not frozen.
-        """
+        """What the generator minimises for its composite `fake`, and its terms without gradient."""
         scores = critics(fake, mask)
         terms = {name: generator_loss(self.config.kind, score) for name, score in scores.items()}
         total = torch.stack(list(terms.values())).sum()

@@ -29,11 +29,7 @@ def kernel_1d(
     dtype: torch.dtype = torch.float64,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """The 1-D factor of a separable kernel: (size,), summing to 1.
-
-    Raises:
-        InputError: "laplacian-radial", which has none.
-    """
+    """The 1-D factor of a separable kernel, which "laplacian-radial" is not: (size,), sum 1."""
     if not config.separable:
         raise InputError(f"the {config.kernel} kernel is not separable", "use kernel_2d")
     if config.kernel == "released":
@@ -113,10 +109,7 @@ def _centred(size: int) -> Tensor:
 
 
 def _released_taps(size: int) -> Tensor:
-    """Square roots of the normal probability of `size` equal cells over ±(sigma + half a cell).
-
-    The release takes the root of the outer product of these probabilities: the same.
-    """
+    """Square roots of the normal probability of `size` equal cells over ±(sigma + half a cell)."""
     cell = (2 * RELEASED_SIGMA + 1.0) / size
     edge = RELEASED_SIGMA + cell / 2
     edges = torch.linspace(-edge, edge, size + 1, dtype=torch.float64)

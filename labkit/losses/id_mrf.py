@@ -111,7 +111,7 @@ def relative_similarity(
 def unit_vectors(features: Tensor, patch: int = 1) -> Tensor:
     """The p×p patches of a map as vectors of length one: (B, C, H, W) → (B, N, C·p²).
 
-    N = (H − p + 1) (W − p + 1). A patch of zeros stays zero, with zero gradient.
+    A patch of zeros stays zero, with zero gradient.
     """
     vectors = F.unfold(features, patch) if patch > 1 else features.flatten(2)  # (B, C·p², N)
     vectors = vectors.transpose(1, 2).contiguous()  # (B, N, C·p²)
@@ -121,10 +121,7 @@ def unit_vectors(features: Tensor, patch: int = 1) -> Tensor:
 
 
 class _BestShares(torch.autograd.Function):
-    """max_v R̄S(v, s) for each s of one example, without the matrix: maps (C, H, W) → (N,).
-
-    The maps are all that outlives a pass; their vectors are made again.
-    """
+    """max_v R̄S(v, s) for each s of one example: maps (C, H, W), all that is kept → (N,)."""
 
     @staticmethod
     def forward(
@@ -167,15 +164,10 @@ class _BestShares(torch.autograd.Function):
 
 
 def _gradient(
-    v: Tensor,
-    s: Tensor,
-    winner: Tensor,
-    certain: Tensor,
-    upstream: Tensor,
-    bandwidth: float,
-    epsilon: float,
+    v: Tensor, s: Tensor, winner: Tensor, certain: Tensor, upstream: Tensor, *settings: float
 ) -> Tensor:
     """The gradient in v (N, D) from that of the best shares (M,), by the rows that won them."""
+    bandwidth, epsilon = settings
     grad_v = torch.zeros_like(v)
     columns = (~certain[winner]).nonzero().squeeze(1)
     columns = columns[winner[columns].argsort()]  # (K,), winner by winner
@@ -251,10 +243,8 @@ def _check(generated: Tensor, target: Tensor, where: Tensor | None, patch: int) 
 
 
 def default_layers(features: str) -> tuple[str, str]:
-    """The layers that are compared, at strides 4 and 8: the paper's of VGG, or of SqueezeNet.
-
-    The release counts convolutions and ReLUs together: its relu3_2 is relu3_1 here.
-    """
+    """The layers that are compared, at strides 4 and 8: the paper's of VGG, or of SqueezeNet."""
+    # The release counts convolutions and ReLUs together: its relu3_2 is relu3_1 here.
     return ("fire3", "fire5") if features == "squeezenet1_1" else ("relu3_2", "relu4_2")
 
 
@@ -268,9 +258,6 @@ class IDMRFLoss(nn.Module):
     """ID-MRF between composite and target, summed over layers: (prediction, target, mask) → scalar.
 
     Shapes: prediction and target (B, 3, H, W) in [-1, 1], mask (B, 1, H, W) with 1 = missing.
-
-    Raises:
-        InputError: a layer that the network lacks, weights that cannot be had.
     """
 
     def __init__(self, config: IDMRFConfig | None = None) -> None:

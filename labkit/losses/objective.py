@@ -26,17 +26,13 @@ Terms = dict[str, Tensor]
 
 
 class Objective(nn.Module):
-    """The objective of both stages and both sides.
+    """Both stages, both sides: the scalar to minimise, and its terms unweighted for the log.
 
-    Every method returns the scalar to minimise and its terms, unweighted and without gradient, for
-    the log. Predictions and targets are (B, 3, H, W) in [-1, 1], masks (B, 1, H, W), 1 = missing.
+    Predictions and targets are (B, 3, H, W) in [-1, 1], masks (B, 1, H, W), 1 = missing.
 
     Args:
         warm_up_only: build no feature network.
         processes: how many share a batch and average their gradients.
-
-    Raises:
-        InputError: a loss that several processes cannot share.
     """
 
     def __init__(
@@ -65,11 +61,7 @@ class Objective(nn.Module):
     def warm_up(
         self, prediction: Tensor, target: Tensor, mask: Tensor, hole_share: Tensor | None = None
     ) -> tuple[Tensor, Terms]:
-        """The generator's objective of the first stage.
-
-        Args:
-            hole_share: see `labkit.losses.reconstruction.area_normalised_l1`.
-        """
+        """The generator's first stage; `hole_share` is that of `area_normalised_l1`."""
         loss = self.reconstruction(prediction, target, mask, hole_share)
         return loss, {"reconstruction": loss.detach()}
 
@@ -81,7 +73,7 @@ class Objective(nn.Module):
         critics: Critics | None,
         hole_share: Tensor | None = None,
     ) -> tuple[Tensor, Terms]:
-        """The generator's objective of the second stage; no critics where their weight is 0."""
+        """The generator's second stage; no critics where their weight is 0."""
         config = self.config
         total, terms = self.warm_up(prediction, target, mask, hole_share)
         if self.id_mrf is not None:
@@ -103,11 +95,7 @@ class Objective(nn.Module):
         critics: Critics,
         t: Tensor | None = None,
     ) -> tuple[Tensor, Terms]:
-        """The critics' objective, for predictions as they are.
-
-        Args:
-            t: (B, 1, 1, 1), needed where there is a gradient penalty.
-        """
+        """The critics' side, for predictions as they are; t (B, 1, 1, 1) for a penalty."""
         adversarial = self.config.adversarial
         weight = None
         if adversarial.penalised and adversarial.penalty_mask == "confidence":

@@ -21,9 +21,7 @@ class SqueezeExcitation(nn.Module):
 
     2CM + M + C parameters with M = ⌊C / reduction⌋; 4CM + 2CHW operations.
 
-    Args:
-        reduction: r, 1 to C.
-        gate: "sigmoid" as published, or "tanh" as in the report.
+    The gate is "sigmoid" as published, or "tanh" as in the report; reduction is 1 to C.
 
     Example:
         >>> SqueezeExcitation(32)(torch.ones(1, 32, 8, 8)).shape  # (B, C, H, W) → the same
@@ -122,10 +120,7 @@ class DoubleAttention(nn.Module):
 
 
 class ReportSE(nn.Module):
-    """The report's SE: a tanh gate on the column's first feature, for the decoder alone.
-
-    Shapes: first and late feature, (B, c, H, W) both → (B, c, H, W).
-    """
+    """The report's SE: the column's first feature (B, c, H, W) under a tanh gate."""
 
     def __init__(self, channels: int, padding: Padding = "reflect") -> None:
         super().__init__()
@@ -136,11 +131,7 @@ class ReportSE(nn.Module):
 
 
 class ReportA2(nn.Module):
-    """The report's "A²": its first feature, gated, times a convolved late one; nothing is carried
-    from place to place.
-
-    Shapes: first and late feature, (B, c, H, W) both → (B, c, H, W).
-    """
+    """The report's "A²": that feature, gated, times a convolved late one (B, c, H, W)."""
 
     def __init__(self, channels: int, padding: Padding = "reflect") -> None:
         super().__init__()

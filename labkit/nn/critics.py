@@ -26,12 +26,7 @@ class Critic(nn.Module):
     """One critic: 5×5 stride-2 convolutions, then a score for each picture; larger is more real.
 
     The head is linear over every feature of every position: it knows a mouth in its place, and fits
-    one image size.
-
-    Args:
-        size: side S of the square pictures, in pixels.
-        local: build the local critic of the configuration rather than the global one.
-        rng: source of the initial weights; None seeds one with 0.
+    pictures of one side S, `size` pixels. `local` builds the configuration's local critic.
 
     Shapes: image (B, 3, S, S) [, mask (B, 1, S, S) for the views "patch" and "masked"] → (B,).
     """
@@ -84,10 +79,6 @@ class Critic(nn.Module):
 
 class Critics(nn.Module):
     """The global and the local critic: (image, mask) → a score from each.
-
-    Args:
-        size: side S of the square images in pixels; fixed.
-        rng: source of the initial weights; None seeds one with 0.
 
     Shapes: image (B, 3, S, S) in [-1, 1], real or composite; mask (B, 1, S, S) in {0, 1}, 1 =
     missing → {"global": (B,), "local": (B,)}.

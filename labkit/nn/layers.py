@@ -95,11 +95,8 @@ class ConvELU(nn.Sequential):
 def upsampling(kind: UpsampleKind, channels: int, factor: int, padding: Padding) -> nn.Module:
     """A layer that enlarges a feature map: (B, channels, H, W) → (B, channels, fH, fW).
 
-    Args:
-        kind: "nearest" or "bilinear"; "transposed-4" and "transposed-3", convolutions of stride 2
-            with a kernel that it divides and one that it does not; "subpixel".
-        factor: f, a power of two; layers that learn double the size as often as it takes.
-        padding: of the sub-pixel convolution.
+    The factor f is a power of two; layers that learn double the size as often as it takes. The
+    padding is that of the sub-pixel convolution.
     """
     if kind in ("nearest", "bilinear"):
         # As in the release: the outermost samples keep their place.

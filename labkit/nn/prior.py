@@ -4,10 +4,9 @@ Chapter 13 derives it. The surface u through the known pixels solves, in the hol
 
     Δ²u − τ Δu = 0
 
-A thin plate (τ = 0, "biharmonic") under a slight tension τ, which keeps it from swinging out of
-range in large holes; under tension alone it is a soap film ("harmonic"). All sizes are solved
-coarse to fine, with one multigrid cycle each: cost grows with the pixels, not with the hole, and
-on photographs the result is within 0.1 dB of the solution.
+A thin plate ("biharmonic") under a slight tension τ, which keeps it in range in large holes; under
+tension alone a soap film ("harmonic"). Sizes are solved coarse to fine, with one multigrid cycle
+each: cost grows with the pixels, not the hole, and photographs come within 0.1 dB of the solution.
 
 Sources: Damelin and Hoang 2018 for Δ²u = 0; Brandt 1977 for the cycle; Burt 1988 for push–pull.
 """
@@ -136,10 +135,7 @@ class _Surface:
         return _laplacian(bend).sub_(bend, alpha=self.tension).mul_(self.hole)
 
     def smooth(self, residual: Tensor, sweeps: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Chebyshev iterations for force(change) = residual.
-
-        Returns the change, the last step of it, and what was left over before that step.
-        """
+        """Chebyshev for force(change) = residual: change, its last step, what was left before."""
         middle = self.stiffest * (1.0 + 1.0 / SMOOTHED) / 2
         half = self.stiffest * (1.0 - 1.0 / SMOOTHED) / 2
         rho = half / middle
