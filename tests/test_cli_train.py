@@ -26,16 +26,16 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--seed", "-1"], "seed -1 must not be negative"),
-        (["--workers", "-1"], "workers -1 must not be negative"),
+        (["--seed", "-1"], "seed -1: must be greater than or equal to 0"),
+        (["--workers", "-1"], "workers -1: must be greater than or equal to 0"),
         (["--devices", "0"], "devices 0"),
-        (["--device", "cpu:0"], "one of auto, cpu, cuda, mps"),
+        (["--device", "cpu:0"], "must be 'auto', 'cpu', 'cuda' or 'mps'"),
         (["--clip-norm", "nan"], "clip_norm nan"),
         (["--critic-lr", "1"], "adversarial.critic_learning_rate: set, but there is no second"),
         (["--critics", "keras"], "say with --warm-up after how many steps it begins"),
         (["--id-mrf-weight", "0.2"], "objective.id_mrf_weight: set, but"),
         (["--resume"], "holds no run; name a run's folder"),
-        (["--prior", "nonsense"], "prior 'nonsense' is unknown; one of none, mean, push-pull"),
+        (["--prior", "nonsense"], "prior 'nonsense': must be 'none', 'mean', 'push-pull'"),
     ],
 )
 def test_options_that_cannot_work_are_refused_and_leave_nothing(
