@@ -60,6 +60,11 @@ def atomic_write(
             Path(temporary).unlink(missing_ok=True)
 
 
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text file as `atomic_write` does."""
+    atomic_write(path, lambda file: file.write(text.encode()))
+
+
 def make_folder(path: Path) -> None:
     """Make a folder for results, before the work of which they are the end.
 

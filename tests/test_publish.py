@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
-import publish_row
-import publish_run
-import publish_summary
-import publish_tried
+import publish
 import pytest
 
 from labkit.book.studies.table_picture import shown_pictures
@@ -38,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_run(folder: Path) -> None:
-    found = publish_run.publish(folder)
+    found = publish.record(folder)
     assert found["run"] == "second" and found["config"]["data"]["images"] == ["photos.tar"]
     assert found["curves"]["step"] == [1, 2, 4]
     assert found["curves"]["reconstruction"] == [0.5, 0.4, None]
@@ -49,7 +45,7 @@ def test_a_run(folder: Path) -> None:
 
 
 def test_what_was_tried(folder: Path) -> None:
-    (found,) = publish_tried.tried([folder])
+    (found,) = publish.tried([folder])
     assert (found["steps"], found["validation"], found["telea"]) == (4, 22.0, 20.5)
     settings = found["settings"]
     assert settings["data.size"] == 64 and settings["warm_up"] == 2
@@ -57,22 +53,20 @@ def test_what_was_tried(folder: Path) -> None:
     assert settings["reconstruction.known"] == 1.2
     config = folder / "config.json"
     config.write_text(config.read_text().replace('"warm_up": 2', '"warm_up": null'))
-    (found,) = publish_tried.tried([folder])
+    (found,) = publish.tried([folder])
     assert not any(name.startswith(("objective.", "adversarial.")) for name in found["settings"])
 
 
 def test_runs_that_are_listed_stay_unless_given_again(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish_tried, "RESULTS", tmp_path)
+    monkeypatch.setattr(publish, "RESULTS", tmp_path)
     first = folder.rename(folder.with_name("first"))
-    for option, run in (("--photographs", first), ("--faces", first), ("--photographs", "second")):
-        if run == "second":
-            run = first.rename(first.with_name("second"))
-        monkeypatch.setattr(sys, "argv", ["publish_tried.py", option, str(run)])
-        publish_tried.main()
-    monkeypatch.setattr(sys, "argv", ["publish_tried.py", "--photographs", str(run)])
-    publish_tried.main()
+    publish.write_tried(photographs=[first])
+    publish.write_tried(faces=[first])
+    second = first.rename(first.with_name("second"))
+    for _ in range(2):
+        publish.write_tried(photographs=[second])
     found = json.loads((tmp_path / "tried.json").read_text())
     assert [entry["run"] for entry in found["photographs"]] == ["first", "second"]
     assert [entry["run"] for entry in found["faces"]] == ["first"]
@@ -103,7 +97,7 @@ def summary_of(telea: float, size: int = 32) -> dict:
 
 
 def test_the_row_of_a_network_evaluated_anew(table: dict) -> None:
-    publish_row.replace(table, "net", summary_of(telea=20.0))
+    publish.replace(table, "net", summary_of(telea=20.0))
     part = table["tables"]["32"]
     assert [row["psnr"]["mean"] for row in part["rows"]] == [20.0, 30.0, 31.0, 23.0]
     assert part["differences"] == [less("base", "telea", 3.0), less("net", "telea", 10.0)]
@@ -117,7 +111,7 @@ def test_a_row_of_other_pairs_is_refused(table: dict) -> None:
         ("net", summary_of(telea=20.0, size=64), "no table at 64 px"),
     ):
         with pytest.raises(SystemExit, match=message):
-            publish_row.replace(table, name, summary)
+            publish.replace(table, name, summary)
     assert "environment" in table and len(table["tables"]["32"]["differences"]) == 3
 
 
@@ -128,9 +122,8 @@ def test_a_table_and_its_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     write_image(table.with_suffix(".png"), shown_pictures(32)[0][0])
     results = tmp_path / "results"
     results.mkdir()
-    monkeypatch.setattr(publish_summary, "RESULTS", results)
-    monkeypatch.setattr(sys, "argv", ["publish_summary.py", str(table), "table"])
-    publish_summary.main()
+    monkeypatch.setattr(publish, "RESULTS", results)
+    publish.summary(table, "table")
     found = json.loads((results / "table.json").read_text())
     assert found["environment"]["command"] == "labkit study table --pairs table1.tar --size 32"
     assert (results / "table.png").read_bytes() == table.with_suffix(".png").read_bytes()
