@@ -29,6 +29,7 @@ CHAPTERS = range(1, 16)
 INTERNAL = {
     "labkit.__main__",
     "labkit.book",
+    "labkit.book.comb",
     "labkit.book.command",
     "labkit.faces.features",
     "labkit.faces.geometry",

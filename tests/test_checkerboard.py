@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
 
+from labkit.book import comb as module
 from labkit.book.checkerboard import (
     LUMINANCE,
     checkerboard,
@@ -23,7 +24,6 @@ from labkit.book.checkerboard import (
 )
 from labkit.data.photos import Photos, photo
 from labkit.errors import InputError
-from labkit.evaluation import checkerboard as module
 from labkit.evaluation.statistics import bootstrap_mean
 from labkit.faces import render_faces
 from labkit.images import from_uint8
@@ -108,28 +108,27 @@ def test_white_noise_scores_zero_whatever_the_size_of_the_hole(side: int, tolera
 
 def test_the_correction_is_the_difference_of_digammas() -> None:
     """What `_excess` adds at real coefficients: ψ(m) − ψ(m / 2) − ln 2, by torch's digamma."""
-    board = module._comb(2)
+    board = module.comb_of(2)
     flat = np.ones((board.window, board.window))
     for windows in (1.0, 1.5, 2.0, 3.0, 7.0, 40.0):
         m = torch.tensor(windows, dtype=torch.float64)
         exact = torch.digamma(m) - torch.digamma(m / 2) - math.log(2)
-        added = module._excess(flat, windows, board)[8, 8] * math.log(10) / 10
+        added = board.excess(flat, windows)[8, 8] * math.log(10) / 10
         assert added == pytest.approx(exact.item(), abs=0.013)  # 0.06 dB
 
 
 def test_independent_windows_against_the_spread_of_white_noise() -> None:
     """The mean power over a hole's windows varies as that of so many windows without overlap."""
-    board = module._comb(2)
+    board = module.comb_of(2)
     for side in (16, 24, 32):
-        rows, columns = module._corners(np.ones((side, side), bool), board)
-        independent = module._independent(rows, columns, board)
-        corners, values = list(zip(rows, columns, strict=True)), []
+        corners, values = board.corners(np.ones((side, side), bool)), []
+        independent = board.independent(corners)
         for plane in np.random.default_rng(3).standard_normal((300, side, side)):
             patches = np.stack([plane[r : r + 16, c : c + 16] for r, c in corners])
             values.append(np.mean(np.abs(np.fft.fft2(patches * board.taper)[:, 8, 4]) ** 2))
         assert np.mean(values) ** 2 / np.var(values) == pytest.approx(independent, rel=0.3)
-    one = module._corners(np.ones((16, 16), bool), board)
-    assert module._independent(*one, board) == pytest.approx(1.0)
+    one = board.corners(np.ones((16, 16), bool))
+    assert board.independent(one) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("period", [2, 4])

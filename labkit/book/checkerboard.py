@@ -38,15 +38,14 @@ at p = 2; coarse JPEG alone (quality 10) scores up to 2 dB.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
+from labkit.book.comb import comb_of
 from labkit.errors import InputError, check_choice
 from labkit.evaluation.statistics import bootstrap_mean
 
@@ -55,11 +54,9 @@ if TYPE_CHECKING:
 
 Kind = Literal["image", "gradient", "magnitude"]
 Where = Literal["hole", "known", "difference"]
-GRIDS = {2: 8, 4: 8, 8: 16}  # period → the grid whose odd multiples are its references
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # Rec. 601, as in JPEG and in grey conversions
 ROUNDING = 1 / 12  # variance that rounding to whole grey levels adds: nothing below it is seen
 FAINTEST = 1e-6  # the same for gradients, as a share of their mean square
-CHUNK = 4096  # windows transformed at once: 16 MB of spectra at 16×16
 
 
 class _NoRoom(InputError):
@@ -135,9 +132,9 @@ def checkerboard_spectrum(
 ) -> Spectrum:
     """The detrended log-spectrum, centred for plotting; arguments and errors of `checkerboard`."""
     check_choice("where", where, ("hole", "known"))
-    comb, planes, floor = _comb(period), *_planes(image, kind)
-    rows, columns = _corners(_region(mask, planes.shape[1:], where), comb)
-    if not rows.size:
+    comb, planes, floor = comb_of(period), *_planes(image, kind)
+    corners = comb.corners(_region(mask, planes.shape[1:], where))
+    if not corners.size:
         raise _NoRoom(
             f"no square of {comb.window}×{comb.window} pixels lies wholly "
             + ("inside the hole" if where == "hole" else "in the known pixels"),
@@ -145,15 +142,15 @@ def checkerboard_spectrum(
         )
     total = np.zeros_like(comb.trend, dtype=np.float64)
     for plane in planes:
-        powers = _powers(plane, rows, columns, floor, comb)
-        mean = sum(chunk.sum(axis=0) for chunk in powers) / len(rows)  # (n, n)
-        total += _excess(mean, _independent(rows, columns, comb), comb)
+        powers = comb.powers(plane, corners, floor)
+        mean = sum(chunk.sum(axis=0) for chunk in powers) / len(corners)  # (n, n)
+        total += comb.excess(mean, comb.independent(corners))
     return Spectrum(
         frequencies=np.fft.fftshift(np.fft.fftfreq(comb.window)),
         excess=np.fft.fftshift(total / len(planes)),
         lines=np.fft.fftshift(comb.lines),
         references=np.fft.fftshift(comb.references),
-        windows=len(rows),
+        windows=len(corners),
     )
 
 
@@ -170,18 +167,18 @@ def checkerboard_map(
     The score of one window is far noisier than that of a hole: look for areas, not for pixels.
     Arguments and errors of `checkerboard`, except that a hole without a window is all NaN.
     """
-    comb, planes, floor = _comb(period), *_planes(image, kind)
+    comb, planes, floor = comb_of(period), *_planes(image, kind)
     shape = planes.shape[1:]
-    rows, columns = _corners(_region(mask, shape, "hole"), comb)
-    scores = np.zeros(len(rows))
+    corners = comb.corners(_region(mask, shape, "hole"))
+    scores = np.zeros(len(corners))
     for plane in planes:
         chunks = [
-            np.sum((comb.lines - comb.references) * _excess(chunk, 1.0, comb), axis=(1, 2))
-            for chunk in _powers(plane, rows, columns, floor, comb)
+            np.sum((comb.lines - comb.references) * comb.excess(chunk, 1.0), axis=(1, 2))
+            for chunk in comb.powers(plane, corners, floor)
         ]
         scores += np.concatenate([*chunks, np.zeros(0)]) / len(planes)
     total, weight = np.zeros(shape), np.zeros(shape)
-    for row, column, score in zip(rows, columns, scores, strict=True):
+    for (row, column), score in zip(corners, scores, strict=True):
         place = (slice(row, row + comb.window), slice(column, column + comb.window))
         total[place] += score * comb.taper
         weight[place] += comb.taper
@@ -235,130 +232,10 @@ def checkerboard_set(
     scores = checkerboard_scores(images, masks, period=period, kind=kind, where=where)
     measured = scores[~np.isnan(scores)]
     if not measured.size:
-        window = _comb(period).window
+        window = comb_of(period).window
         raise InputError(f"no picture of {len(scores)} has room for a window of {window} pixels")
     skipped = len(scores) - len(measured)
     return {**bootstrap_mean(measured, seed=seed), "count": len(measured), "skipped": skipped}
-
-
-@dataclass(frozen=True)
-class _Comb:
-    """What depends on the period alone; frequencies in the order of the FFT."""
-
-    window: int
-    step: int  # pixels between windows
-    taper: np.ndarray  # (n, n)
-    lines: np.ndarray  # (n, n) weights
-    references: np.ndarray  # (n, n) weights
-    trend: np.ndarray  # (n, n) bool: the frequencies that the trend is fitted to
-    detrend: np.ndarray  # (fitted, n * n): log power there → the trend everywhere
-    real: np.ndarray  # (n, n) bool: frequencies whose coefficient is a real number
-    overlap: np.ndarray  # (n / step,): correlation of the power of windows 0, 1, … steps apart
-
-
-@lru_cache(maxsize=len(GRIDS), typed=True)
-def _comb(period: int) -> _Comb:
-    check_choice("period", str(period), map(str, GRIDS))
-    grid = GRIDS[period]
-    n = 2 * grid  # a grid's frequencies are two bins apart: a Hann taper spills into one
-    index = np.arange(n)
-    y, x = np.meshgrid(index, index, indexing="ij")
-
-    def multiples(spacing: int) -> np.ndarray:
-        return (y % spacing == 0) & (x % spacing == 0)
-
-    own = multiples(n // period) & ~multiples(2 * n // period)
-    odd = multiples(2) & ~multiples(4)  # odd multiples of 1 / grid
-    references = np.zeros((n, n))
-    for row, column in np.argwhere(own):
-        # Two bins away, and along the axis for a line that lies on one.
-        near = [
-            ((row + dy) % n, (column + dx) % n)
-            for dy in ((-2, 0, 2) if row else (0,))
-            for dx in ((-2, 0, 2) if column else (0,))
-        ]
-        near = [place for place in near if odd[place]]
-        for place in near:
-            references[place] += 1 / (len(near) * own.sum())
-
-    reached = multiples(4)  # every line of this grid's periods, and the mean
-    for axis in (0, 1):
-        reached = reached | np.roll(reached, 1, axis) | np.roll(reached, -1, axis)
-    radius = np.hypot(np.sin(np.pi * y / n), np.sin(np.pi * x / n)) / np.pi
-    log = np.log(np.where(radius > 0, radius, 1.0)).ravel()
-    basis = np.stack([np.ones_like(log), log, log**2], axis=1)  # (n * n, 3)
-    detrend = (basis @ np.linalg.pinv(basis[~reached.ravel()])).T
-
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * index / n)
-    step = n // 8
-    apart = [np.sum(hann[shift:] * hann[: n - shift]) for shift in range(0, n, step)]
-    return _Comb(
-        window=n,
-        step=step,
-        taper=np.outer(hann, hann),
-        lines=own / own.sum(),
-        references=references,
-        trend=~reached,
-        detrend=detrend,
-        real=multiples(n // 2),
-        overlap=(np.array(apart) / apart[0]) ** 2,
-    )
-
-
-def _corners(region: np.ndarray, comb: _Comb) -> tuple[np.ndarray, np.ndarray]:
-    """Top left corners of the windows inside the region, counted from its first one.
-
-    Counting from the region and not from the picture makes the score move with the hole.
-    """
-    n = comb.window
-    if min(region.shape) < n:
-        return np.zeros(0, int), np.zeros(0, int)
-    total = np.pad(region.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    count = total[n:, n:] - total[:-n, n:] - total[n:, :-n] + total[:-n, :-n]
-    rows, columns = np.nonzero(count == n * n)
-    if rows.size:
-        keep = ((rows - rows[0]) % comb.step == 0) & ((columns - columns[0]) % comb.step == 0)
-        rows, columns = rows[keep], columns[keep]
-    return rows, columns
-
-
-def _powers(
-    plane: np.ndarray, rows: np.ndarray, columns: np.ndarray, floor: float, comb: _Comb
-) -> Iterator[np.ndarray]:
-    """Power spectra (windows, n, n), each over its geometric mean; white noise of variance v: v."""
-    views = sliding_window_view(plane, (comb.window, comb.window))
-    for start in range(0, len(rows), CHUNK):
-        part = slice(start, start + CHUNK)
-        patches = views[rows[part], columns[part]]  # (windows, n, n)
-        means = np.sum(patches * comb.taper, axis=(1, 2), keepdims=True) / comb.taper.sum()
-        power = np.abs(np.fft.fft2((patches - means) * comb.taper)) ** 2 / np.sum(comb.taper**2)
-        power += floor
-        yield power / np.exp(np.log(power[:, comb.trend]).mean(axis=1))[:, None, None]
-
-
-def _excess(power: np.ndarray, independent: float, comb: _Comb) -> np.ndarray:
-    """D(f) in dB of power (…, n, n) averaged over that many independent windows."""
-    log = np.log(power)
-    log = log - (log[..., comb.trend] @ comb.detrend).reshape(log.shape)
-    # The logarithm of an average over few windows lies below the average's own, and at 0 and ½,
-    # where a real coefficient has half the freedom of a complex one, by this much more: ln 2 for
-    # one window, 1 / (2m) for many. ψ(m) − ψ(m / 2) − ln 2, to within 0.06 dB.
-    log[..., comb.real] += 0.5 / independent + (np.log(2) - 0.5) / independent**2
-    return 10 / np.log(10) * log
-
-
-def _independent(rows: np.ndarray, columns: np.ndarray, comb: _Comb) -> float:
-    """How many windows without overlap have a mean as steady as that of these, for white noise."""
-    y, x = (rows - rows.min()) // comb.step, (columns - columns.min()) // comb.step
-    taken = np.zeros((y.max() + 1, x.max() + 1))
-    taken[y, x] = 1.0
-
-    def correlations(size: int) -> np.ndarray:
-        apart = np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
-        return np.append(comb.overlap, 0.0)[np.minimum(apart, len(comb.overlap))]
-
-    pairs = correlations(len(taken)) @ taken @ correlations(taken.shape[1])
-    return float(taken.sum() ** 2 / np.sum(taken * pairs))
 
 
 def _array(values: np.ndarray | Tensor) -> np.ndarray:
@@ -379,40 +256,28 @@ def _planes(image: np.ndarray | Tensor, kind: Kind) -> tuple[np.ndarray, float]:
         raise InputError(f"an input of kind {kind!r} must be {wanted}, not {array.dtype}")
     if floating and not np.isfinite(array).all():
         raise InputError(f"the {kind} holds NaN or infinite values")
-    if kind == "image":
-        return _luminance(array)[None], ROUNDING
-    if array.ndim not in (2, 3) or not array.size:
-        raise InputError(f"a {kind} must be (C, H, W) or (H, W), not {array.shape}")
+    colours = array.shape[0 if floating else -1] if array.ndim == 3 else 1
+    if array.ndim not in (2, 3) or not array.size or (kind == "image" and colours not in (1, 3)):
+        wanted = "(C, H, W)" if kind != "image" else "(3, H, W)" if floating else "(H, W, 3)"
+        raise InputError(
+            f"a {array.dtype} {kind} must be {wanted} or (H, W), not {array.shape}",
+            "checkerboard_scores takes a batch",
+        )
+    if array.ndim == 3 and not floating:
+        array = np.moveaxis(array, -1, 0)
     planes = array.astype(np.float64).reshape(-1, *array.shape[-2:])
+    if kind == "image":
+        if floating and np.abs(planes).max() > 1.001:
+            raise InputError(
+                f"image values lie in [{array.min():.3g}, {array.max():.3g}], not in [-1, 1]",
+                "kind='gradient' or 'magnitude' takes any scale",
+            )
+        grey = (planes + 1.0) * 127.5 if floating else planes  # grey levels, 0 to 255
+        return (np.tensordot(LUMINANCE, grey, axes=1)[None] if colours == 3 else grey), ROUNDING
     if kind == "magnitude":
         planes = np.sqrt(np.sum(planes**2, axis=0, keepdims=True))
     scale = np.sqrt(np.mean(planes**2, axis=(1, 2), keepdims=True))
     return np.divide(planes, scale, out=np.zeros_like(planes), where=scale > 0), FAINTEST
-
-
-def _luminance(array: np.ndarray) -> np.ndarray:
-    """(H, W) in grey levels, 0 to 255."""
-    if array.dtype == np.uint8:
-        if array.ndim == 2:
-            return array.astype(np.float64)
-        if array.ndim == 3 and array.shape[2] == 3:
-            return array @ LUMINANCE
-        raise InputError(f"a uint8 image must be (H, W, 3) or (H, W), not {array.shape}")
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[0] not in (1, 3)):
-        raise InputError(
-            f"a float image must be (3, H, W), (1, H, W) or (H, W), not {array.shape}",
-            "checkerboard_scores takes a batch",
-        )
-    if array.size and np.abs(array).max() > 1.001:
-        values = f"[{array.min():.3g}, {array.max():.3g}]"
-        raise InputError(
-            f"image values lie in {values}, not in [-1, 1]",
-            "kind='gradient' or 'magnitude' takes any scale",
-        )
-    grey = (array.astype(np.float64) + 1.0) * 127.5
-    if grey.ndim == 2:
-        return grey
-    return grey[0] if len(grey) == 1 else np.tensordot(LUMINANCE, grey, axes=1)
 
 
 def _region(
