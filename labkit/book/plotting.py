@@ -1,7 +1,4 @@
-"""The look of every figure in the book, in one place.
-
-Two families. `draw_*` build a figure and return it (the sliders draw with them); `show_*` draw and
-then show, which is what a chapter's cell ends with. `figure` gives plain axes in the same look.
+"""The look of every figure in the book: `draw_*` build one and return it, `show_*` show it at once.
 
 The page is light or dark as the reader likes, and a PNG is neither: figures are drawn on an
 off-white card, which the site's style sheet rounds and never dims. Lines are told apart by colour,
@@ -12,7 +9,7 @@ Renslow, 2018), which reads the same with and without colour blindness, and in g
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -26,6 +23,8 @@ from labkit.images import to_uint8
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    Arrays = Tensor | np.ndarray | Sequence[Tensor | np.ndarray]
 
 CARD = "#fbfaf7"
 INK = "#26323a"
@@ -50,7 +49,6 @@ STYLE: dict[str, Any] = {
     "axes.labelcolor": INK,
     "axes.titlecolor": INK,
     "axes.titlesize": 11,
-    "axes.titleweight": "medium",
     "axes.labelsize": 10.5,
     "axes.linewidth": 0.8,
     "axes.grid": True,
@@ -76,58 +74,36 @@ STYLE: dict[str, Any] = {
 
 
 def figure(
-    rows: int = 1,
-    columns: int = 1,
-    *,
-    width: float = WIDTH,
-    height: float = 3.4,
-    dpi: int = LINE_DPI,
-    **options: Any,
+    rows: int = 1, columns: int = 1, *, width: float = WIDTH, height: float = 3.4, **options: Any
 ) -> tuple[Figure, Any]:
     """Axes in the book's look: `fig, ax = figure()`, or an array of axes for a grid.
 
     Args:
-        rows: rows of axes.
-        columns: columns of axes.
-        width: inches; the default fills the text column.
-        height: inches.
-        dpi: pixels an inch.
-        **options: passed to `plt.subplots`, `sharey=True` say.
+        width, height: inches; by default as wide as the text column.
+        **options: passed to `plt.subplots`, `sharey=True` or `dpi=110` say.
     """
     with mpl.rc_context(STYLE):
-        return plt.subplots(
-            rows, columns, figsize=(width, height), dpi=dpi, layout="constrained", **options
-        )
+        return plt.subplots(rows, columns, figsize=(width, height), layout="constrained", **options)
 
 
 def draw_lines(
     x: Any,
     curves: Mapping[str, Any],
     *,
-    xlabel: str,
-    ylabel: str,
-    title: str = "",
     bands: Mapping[str, tuple[Any, Any]] | None = None,
     markers: bool | None = None,
-    log_x: bool = False,
-    log_y: bool = False,
-    ylim: tuple[float, float] | None = None,
     height: float = 3.4,
+    **axes: Any,
 ) -> Figure:
     """One set of axes with a labelled curve for each entry of `curves`.
 
     Args:
         x: positions (n,), shared by every curve; or names, for categories.
         curves: label → values (n,).
-        xlabel: axis label with its unit.
-        ylabel: axis label with its unit.
-        title: short; empty for none.
         bands: label → (low, high), each (n,): a shaded interval around that curve.
         markers: mark each point; by default when there are at most 16.
-        log_x: logarithmic x axis.
-        log_y: logarithmic y axis.
-        ylim: limits of the y axis.
         height: inches.
+        **axes: of the axes: xlabel and ylabel with their units, title, ylim, `xscale="log"`.
     """
     if not curves:
         raise InputError("there is no curve to draw")
@@ -136,21 +112,12 @@ def draw_lines(
     with mpl.rc_context(STYLE):
         for k, (label, values) in enumerate(curves.items()):
             if len(values) != len(x):
-                raise InputError(
-                    f"the curve {label!r} has {len(values)} points, the x axis has {len(x)}"
-                )
+                raise InputError(f"curve {label!r} has {len(values)} points, the x axis {len(x)}")
             look = line_style(k, marked=marked)
             ax.plot(x, values, label=label, **look)
             if bands and label in bands:
-                low, high = bands[label]
-                ax.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
-        ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
-        if log_x:
-            ax.set_xscale("log")
-        if log_y:
-            ax.set_yscale("log")
-        if ylim is not None:
-            ax.set_ylim(*ylim)
+                ax.fill_between(x, *bands[label], color=look["color"], alpha=0.15, linewidth=0)
+        ax.set(**axes)
         if len(curves) > 1:
             ax.legend()
     return fig
@@ -158,68 +125,48 @@ def draw_lines(
 
 def line_style(k: int, *, marked: bool = False) -> dict[str, Any]:
     """Keyword arguments of `Axes.plot` for the k-th curve: colour, dash and marker all differ."""
-    style: dict[str, Any] = {
-        "color": PALETTE[k % len(PALETTE)],
-        "linestyle": DASHES[k % len(DASHES)],
-    }
-    if marked:
-        style["marker"] = MARKERS[k % len(MARKERS)]
-    return style
+    look = {"color": PALETTE[k % len(PALETTE)], "linestyle": DASHES[k % len(DASHES)]}
+    return look | ({"marker": MARKERS[k % len(MARKERS)]} if marked else {})
 
 
 def draw_images(
-    images: Tensor | np.ndarray | Sequence[Tensor | np.ndarray],
+    images: Arrays,
     titles: Sequence[str] | None = None,
     *,
-    columns: int | None = None,
-    masks: Tensor | np.ndarray | Sequence[Tensor | np.ndarray] | None = None,
-    outline: str | None = HOLE,
-    row_labels: Sequence[str] | None = None,
-    dpi: int = IMAGE_DPI,
+    masks: Arrays | None = None,
+    **layout: Any,
 ) -> Figure:
     """A grid of pictures.
 
     Args:
         images: one or many of: uint8 (H, W, 3) or (B, H, W, 3) arrays, float tensors (3, H, W) or
             (B, 3, H, W) in [-1, 1]. Entries of a sequence may differ in size.
-        titles: one for each picture, or for each picture of the first row when `row_labels` is set.
-        columns: pictures a row; by default all in one row, up to five.
+        titles: one for each picture, or for each picture of the first row.
         masks: one for each picture, or one for all; True or 1 is missing. Its outline is drawn.
-        outline: colour of that outline; None draws none.
-        row_labels: written at the left of each row.
-        dpi: pixels an inch.
+        **layout: columns: pictures a row; by default all in one row, up to five.
+            row_labels: written at the left of each row. dpi: pixels an inch.
     """
     pictures = _pictures(images)
-    outlines = _masks(masks) if masks is not None else []
-    if outlines and len(outlines) not in (1, len(pictures)):
+    outlines = [] if masks is None else _masks(masks)
+    if len(outlines) not in (0, 1, len(pictures)):
         raise InputError(f"{len(outlines)} masks do not go with {len(pictures)} pictures")
-    fig, axes = _grid(pictures, titles, columns, row_labels, dpi)
+    fig, axes = _grid(pictures, titles, **layout)
     for k, (ax, picture) in enumerate(zip(axes, pictures, strict=False)):
         ax.imshow(picture)
-        if outlines and outline is not None:
-            _outline(ax, outlines[k if len(outlines) > 1 else 0], picture.shape[:2], outline)
+        if outlines:
+            _outline(ax, outlines[k % len(outlines)], picture.shape[:2])
     return fig
 
 
-def draw_masks(
-    masks: Tensor | np.ndarray | Sequence[Tensor | np.ndarray],
-    titles: Sequence[str] | None = None,
-    *,
-    columns: int | None = None,
-    row_labels: Sequence[str] | None = None,
-    dpi: int = IMAGE_DPI,
-) -> Figure:
+def draw_masks(masks: Arrays, titles: Sequence[str] | None = None, **layout: Any) -> Figure:
     """A grid of masks, the hole in orange on grey: white-on-black means the opposite to some.
 
     Args:
         masks: one or many of: bool (H, W), {0, 1} of (H, W), (1, H, W) or (B, 1, H, W); 1 missing.
-        titles: as in `draw_images`.
-        columns: as in `draw_images`.
-        row_labels: as in `draw_images`.
-        dpi: pixels an inch.
+        titles, layout: as in `draw_images`.
     """
     holes = _masks(masks)
-    fig, axes = _grid(holes, titles, columns, row_labels, dpi)
+    fig, axes = _grid(holes, titles, **layout)
     colours = mpl.colors.ListedColormap(["#e4e2db", HOLE])
     for ax, hole in zip(axes, holes, strict=False):
         ax.imshow(hole, cmap=colours, vmin=0, vmax=1, interpolation="nearest")
@@ -227,29 +174,24 @@ def draw_masks(
 
 
 def draw_maps(
-    maps: Tensor | np.ndarray | Sequence[Tensor | np.ndarray],
+    maps: Arrays,
     titles: Sequence[str] | None = None,
     *,
     label: str = "",
     limits: tuple[float, float] | None = None,
-    columns: int | None = None,
-    row_labels: Sequence[str] | None = None,
-    dpi: int = IMAGE_DPI,
+    **layout: Any,
 ) -> Figure:
     """A grid of heat maps that share one colour bar.
 
     Args:
         maps: one or many of: (H, W), (1, H, W) or (B, 1, H, W) of finite numbers.
-        titles: as in `draw_images`.
+        titles, layout: as in `draw_images`.
         label: what the colour bar measures, with its unit.
         limits: values at the two ends of the colours; by default the extremes over all maps.
-        columns: as in `draw_images`.
-        row_labels: as in `draw_images`.
-        dpi: pixels an inch.
     """
     fields = _planes(maps, "a map")
     low, high = limits or (min(float(f.min()) for f in fields), max(float(f.max()) for f in fields))
-    fig, axes = _grid(fields, titles, columns, row_labels, dpi, side=0.7)
+    fig, axes = _grid(fields, titles, side=0.7, **layout)
     for ax, field in zip(axes, fields, strict=False):
         shown = ax.imshow(field, cmap=HEAT, vmin=low, vmax=high, interpolation="nearest")
     with mpl.rc_context(STYLE):
@@ -258,104 +200,86 @@ def draw_maps(
     return fig
 
 
-def show_lines(x: Any, curves: Mapping[str, Any], **options: Any) -> None:
-    """Draw curves and show them; arguments of `draw_lines`."""
-    draw_lines(x, curves, **options)
-    plt.show()
+def _then_show(draw: Callable[..., Figure]) -> Callable[..., None]:
+    def show(*what: Any, **options: Any) -> None:
+        draw(*what, **options)
+        plt.show()
+
+    show.__name__ = show.__qualname__ = draw.__name__.replace("draw", "show")
+    show.__doc__ = f"`{draw.__name__}`, with its arguments, and show the figure."
+    return show
 
 
-def show_images(images: Any, titles: Sequence[str] | None = None, **options: Any) -> None:
-    """Draw pictures and show them; arguments of `draw_images`."""
-    draw_images(images, titles, **options)
-    plt.show()
-
-
-def show_masks(masks: Any, titles: Sequence[str] | None = None, **options: Any) -> None:
-    """Draw masks and show them; arguments of `draw_masks`."""
-    draw_masks(masks, titles, **options)
-    plt.show()
-
-
-def show_maps(maps: Any, titles: Sequence[str] | None = None, **options: Any) -> None:
-    """Draw heat maps and show them; arguments of `draw_maps`."""
-    draw_maps(maps, titles, **options)
-    plt.show()
+show_lines, show_images = _then_show(draw_lines), _then_show(draw_images)
+show_masks, show_maps = _then_show(draw_masks), _then_show(draw_maps)
 
 
 def _grid(
     items: Sequence[np.ndarray],
     titles: Sequence[str] | None,
-    columns: int | None,
-    row_labels: Sequence[str] | None,
-    dpi: int,
+    *,
+    columns: int | None = None,
+    row_labels: Sequence[str] | None = None,
+    dpi: int = IMAGE_DPI,
     side: float = 0.0,
 ) -> tuple[Figure, list[Axes]]:
     """A figure with a bare axis for each item; `side` inches are left free at the right."""
     if not items:
         raise InputError("there is nothing to draw")
-    columns = min(len(items), MAX_COLUMNS) if columns is None else columns
+    columns = columns or min(len(items), MAX_COLUMNS)
     rows = -(-len(items) // columns)
-    if titles is not None and len(titles) not in (len(items), columns):
+    titles, row_labels = titles or (), row_labels or ()
+    if len(titles) not in (0, len(items), columns):
         raise InputError(f"{len(titles)} titles do not go with {len(items)} pictures")
-    if row_labels is not None and len(row_labels) != rows:
+    if len(row_labels) not in (0, rows):
         raise InputError(f"{len(row_labels)} row labels do not go with {rows} rows")
     cell = min((WIDTH - side) / columns, 3.2)
-    tall = max(item.shape[0] / item.shape[1] for item in items)
-    title_height = 0.28 if titles is not None else 0.05
-    fig, grid = figure(
-        rows,
-        columns,
-        width=round(cell * columns + side, 2),
-        height=round(rows * (cell * tall + title_height), 2),
-        dpi=dpi,
-        squeeze=False,
-    )
-    axes = list(grid.ravel())
-    for k, ax in enumerate(axes):
-        ax.set_xticks([])
-        ax.set_yticks([])
+    tall = max(item.shape[0] / item.shape[1] for item in items) * cell
+    width, height = cell * columns + side, rows * (tall + (0.28 if titles else 0.05))
+    size = {"width": round(width, 2), "height": round(height, 2)}
+    fig, grid = figure(rows, columns, **size, dpi=dpi, squeeze=False)
+    for ax in grid.flat:
+        ax.set(xticks=[], yticks=[], facecolor="none")
         ax.grid(False)
         ax.spines[:].set_visible(False)
-        ax.set_facecolor("none")
-        if titles is not None and k < len(titles):
-            ax.set_title(titles[k], fontsize=10, color=INK, pad=4)
-        if row_labels is not None and k % columns == 0:
-            ax.set_ylabel(row_labels[k // columns], color=INK, fontsize=10)
-    return fig, axes
+    for ax, title in zip(grid.flat, titles, strict=False):
+        ax.set_title(title, fontsize=10, color=INK, pad=4)
+    for ax, label in zip(grid[:, 0], row_labels, strict=False):
+        ax.set_ylabel(label, color=INK, fontsize=10)
+    return fig, list(grid.flat)
 
 
-def _outline(ax: Axes, mask: np.ndarray, size: tuple[int, ...], colour: str) -> None:
+def _outline(ax: Axes, mask: np.ndarray, size: tuple[int, ...]) -> None:
     """Trace the hole's edge along pixel borders; an empty or full mask has none to trace."""
     if mask.shape != tuple(size):
         raise InputError(f"the mask is {mask.shape}, its picture {tuple(size)}")
     framed = np.pad(mask, 1).astype(float)  # a hole that touches the border is closed too
-    rows, columns = np.arange(-1, mask.shape[0] + 1), np.arange(-1, mask.shape[1] + 1)
+    rows, columns = (np.arange(-1, length + 1) for length in mask.shape)
     if mask.any():
-        ax.contour(columns, rows, framed, levels=[0.5], colors=[colour], linewidths=1.4)
-        ax.set_xlim(-0.5, mask.shape[1] - 0.5)
-        ax.set_ylim(mask.shape[0] - 0.5, -0.5)
+        ax.contour(columns, rows, framed, levels=[0.5], colors=[HOLE], linewidths=1.4)
+        ax.set(xlim=(-0.5, mask.shape[1] - 0.5), ylim=(mask.shape[0] - 0.5, -0.5))
 
 
 def _pictures(images: Any) -> list[np.ndarray]:
     """Anything `draw_images` accepts → a list of uint8 (H, W, 3)."""
     if isinstance(images, Sequence):
         return [picture for entry in images for picture in _pictures(entry)]
-    if isinstance(images, np.ndarray):
-        if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[-1] != 3:
-            raise InputError(
-                f"a picture array must be uint8 (H, W, 3), not {images.dtype} {images.shape}",
-                "show single-channel maps with draw_maps",
-            )
-        return list(images if images.ndim == 4 else images[None])
-    return list(to_uint8(images if images.ndim == 4 else images[None]))
+    batch = images if images.ndim == 4 else images[None]
+    if not isinstance(images, np.ndarray):
+        return list(to_uint8(batch))
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[-1] != 3:
+        raise InputError(
+            f"a picture array must be uint8 (H, W, 3), not {images.dtype} {images.shape}",
+            "show single-channel maps with draw_maps",
+        )
+    return list(batch)
 
 
 def _masks(masks: Any) -> list[np.ndarray]:
     """Anything `draw_masks` accepts → a list of bool (H, W), True where missing."""
     planes = _planes(masks, "a mask")
-    for plane in planes:
-        if not np.isin(plane, (0, 1)).all():
-            raise InputError("a mask holds values other than 0 and 1")
+    if not all(np.isin(plane, (0, 1)).all() for plane in planes):
+        raise InputError("a mask holds values other than 0 and 1")
     return [plane.astype(bool) for plane in planes]
 
 
@@ -364,10 +288,8 @@ def _planes(values: Any, what: str) -> list[np.ndarray]:
     if isinstance(values, Sequence):
         return [plane for entry in values for plane in _planes(entry, what)]
     array = values if isinstance(values, np.ndarray) else values.detach().cpu().numpy()
-    if array.ndim == 2:
-        array = array[None, None]
-    elif array.ndim == 3:
-        array = array[:, None]
+    if array.ndim in (2, 3):
+        array = array.reshape(-1, 1, *array.shape[-2:])
     if array.ndim != 4 or array.shape[1] != 1:
         raise InputError(f"{what} must be (H, W), (1, H, W) or (B, 1, H, W), not {array.shape}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
