@@ -25,12 +25,7 @@ CDN = "https://cdn.jsdelivr.net/npm/"
 
 @dataclass(frozen=True)
 class Package:
-    """One npm package.
-
-    Attributes:
-        name, version: on npm.
-        integrity: of its archive, as npm has it ("sha512-" and base64).
-    """
+    """One npm package; `integrity` is its archive's, as npm has it ("sha512-" and base64)."""
 
     name: str
     version: str
@@ -39,13 +34,7 @@ class Package:
 
 @dataclass(frozen=True)
 class Script:
-    """One file of a package.
-
-    Attributes:
-        package: that holds it.
-        path: of the file within the package.
-        name: under which the book serves it.
-    """
+    """One file of a package, at `path` within it, and the name under which the book serves it."""
 
     package: Package
     path: str
@@ -57,38 +46,29 @@ class Script:
         return f"{CDN}{self.package.name}@{self.package.version}/{self.path}"
 
 
-REQUIRE = Script(
-    Package(
-        "requirejs",
-        "2.3.7",
-        "sha512-DouTG8T1WanGok6Qjg2SXuCMzszOo0eHeH9hDZ5Y4x8Je+9JB38HdTLT4/VA8OaUhBa0JPVHJ0pyBkM1z+pDsw==",
-    ),
-    "require.js",
-    "require.js",
+_REQUIRE = Package(
+    "requirejs",
+    "2.3.7",
+    "sha512-DouTG8T1WanGok6Qjg2SXuCMzszOo0eHeH9hDZ5Y4x8Je+9JB38HdTLT4/VA8OaUhBa0JPVHJ0pyBkM1z+pDsw==",
 )
-MANAGER = Script(
-    Package(
-        "@jupyter-widgets/html-manager",
-        "1.0.14",
-        "sha512-wglgQQ+VMj+MBKkTttdeoMtOah/H2A1w5GU1OAVXmDQqZYTK6C+oHZjQMxcNezIpiqUjC1YHKOo5XdP3ENvBng==",
-    ),
-    "dist/embed-amd.js",
-    "embed-amd.js",
+_MANAGER = Package(
+    "@jupyter-widgets/html-manager",
+    "1.0.14",
+    "sha512-wglgQQ+VMj+MBKkTttdeoMtOah/H2A1w5GU1OAVXmDQqZYTK6C+oHZjQMxcNezIpiqUjC1YHKOo5XdP3ENvBng==",
 )
-ANYWIDGET = Script(
-    Package(
-        "anywidget",
-        "0.11.0",
-        "sha512-LHZgW2j5UjyerZSZcO+BtZPXGMSORQV2bUT480hOR5x/BXS8sOradi/71amJfMueSEnKX0dqPwTfsOGHTsyZpQ==",
-    ),
-    "dist/index.js",
-    "anywidget.js",
+_ANYWIDGET = Package(
+    "anywidget",
+    "0.11.0",
+    "sha512-LHZgW2j5UjyerZSZcO+BtZPXGMSORQV2bUT480hOR5x/BXS8sOradi/71amJfMueSEnKX0dqPwTfsOGHTsyZpQ==",
 )
 ONNX_RUNTIME = Package(
     "onnxruntime-web",
     "1.30.0",
     "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==",
 )
+REQUIRE = Script(_REQUIRE, "require.js", "require.js")
+MANAGER = Script(_MANAGER, "dist/embed-amd.js", "embed-amd.js")
+ANYWIDGET = Script(_ANYWIDGET, "dist/index.js", "anywidget.js")
 # Without WebGPU, and with the code that starts WebAssembly inside: two files, and no third to find.
 RUNTIME = Script(ONNX_RUNTIME, "dist/ort.wasm.bundle.min.mjs", "ort.mjs")
 RUNTIME_BINARY = Script(ONNX_RUNTIME, "dist/ort-wasm-simd-threaded.wasm", "ort.wasm")
@@ -103,19 +83,19 @@ requirejs.config({ paths: { anywidget: new URL("anywidget", document.currentScri
 
 
 def fetch(folder: Path) -> str | None:
-    """Put all scripts into `folder`; files of the pinned versions that are there are kept.
+    """Put all scripts into `folder`, unless files of the pinned versions are there.
 
     Returns:
         None, or why they could not be had; the folder is then left as it was.
     """
     pins = {script.name: script.package.integrity for script in SCRIPTS}
     record = folder / "pins.json"
-    present = all((folder / name).is_file() for name in pins)
-    if present and record.is_file() and json.loads(record.read_text(encoding="utf-8")) == pins:
+    present = all(map(Path.is_file, [record, *(folder / name for name in pins)]))
+    if present and json.loads(record.read_text(encoding="utf-8")) == pins:
         return None
     if shutil.which("npm") is None:
         return "npm is not installed"
-    found = {}
+    found = {"paths.js": PATHS.encode(), record.name: json.dumps(pins).encode()}
     for package in dict.fromkeys(script.package for script in SCRIPTS):
         try:
             archive = download(package)
@@ -127,17 +107,11 @@ def fetch(folder: Path) -> str | None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in found.items():
         (folder / name).write_bytes(data)
-    (folder / "paths.js").write_text(PATHS, encoding="utf-8")
-    record.write_text(json.dumps(pins), encoding="utf-8")
     return None
 
 
 def download(package: Package) -> bytes:
-    """The package's archive, as npm hands it out.
-
-    Raises:
-        OSError: npm failed.
-    """
+    """The package's archive, as npm hands it out; OSError where npm fails."""
     with tempfile.TemporaryDirectory() as place:
         command = ["npm", "pack", "--silent", f"{package.name}@{package.version}"]
         done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=300)
@@ -154,44 +128,33 @@ def unpack(script: Script, archive: bytes) -> bytes:
         ValueError: the archive has another hash than the pinned one.
         KeyError: it lacks the file.
     """
-    package = script.package
     found = "sha512-" + base64.b64encode(hashlib.sha512(archive).digest()).decode()
-    if found != package.integrity:
-        raise ValueError(f"version {package.version} has the hash {found}, not the pinned one")
+    if found != script.package.integrity:
+        raise ValueError(
+            f"version {script.package.version} has the hash {found}, not the pinned one"
+        )
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        member = tar.extractfile(f"package/{script.path}")
-        if member is None:
-            raise KeyError(script.path)
-        return member.read()
+        return tar.extractfile(f"package/{script.path}").read()
 
 
 def widget_scripts(served: bool) -> dict[str, dict[str, str]]:
-    """What a page with widgets loads, in order, for Sphinx: address → attributes.
-
-    Args:
-        served: from the book itself; otherwise from the CDN.
-    """
+    """What a page with widgets loads, from the book itself or from the CDN: address → attributes
+    for Sphinx, in order."""
     cdn = {"data-jupyter-widgets-cdn": CDN}
     if served:
-        names = (REQUIRE.name, "paths.js", MANAGER.name)
-        return {f"vendor/{name}": cdn if name == MANAGER.name else {} for name in names}
+        return {f"vendor/{REQUIRE.name}": {}, "vendor/paths.js": {}, f"vendor/{MANAGER.name}": cdn}
     anonymous = {"crossorigin": "anonymous"}
     return {REQUIRE.address: anonymous, MANAGER.address: cdn | anonymous}
 
 
 def runtime(served: bool) -> dict[str, Any]:
-    """Where a page finds ONNX Runtime Web.
-
-    Args:
-        served: from the book itself; otherwise from the CDN.
-
-    Returns:
-        Its version, the address of its script, and the address, size and hash of its larger file;
-        addresses on the book's own site are relative to the static files' folder "fill".
-    """
-
-    def where(script: Script) -> str:
-        return f"../vendor/{script.name}" if served else script.address
-
-    binary = {"file": where(RUNTIME_BINARY), "bytes": RUNTIME_BYTES, "sha256": RUNTIME_SHA256}
-    return {"version": ONNX_RUNTIME.version, "script": where(RUNTIME), "binary": binary}
+    """Where a page finds ONNX Runtime Web: its version, the address of its script, and the address,
+    size and hash of its larger file. Those in the book are relative to static files' "fill"."""
+    script, binary = (
+        f"../vendor/{file.name}" if served else file.address for file in (RUNTIME, RUNTIME_BINARY)
+    )
+    return {
+        "version": ONNX_RUNTIME.version,
+        "script": script,
+        "binary": {"file": binary, "bytes": RUNTIME_BYTES, "sha256": RUNTIME_SHA256},
+    }
