@@ -1,5 +1,5 @@
-"""What the page that fills holes computes, in Python: for the picture that it shows before anyone
-has painted, and for its tests.
+"""How the page fills holes by a network, in Python: for the picture that it shows before anyone has
+painted, and for its tests.
 
 `book/_static/fill/region.mjs` says what is cut out of a picture, and why.
 """
@@ -10,8 +10,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy import ndimage, sparse
-from scipy.sparse.linalg import spsolve
+from scipy import ndimage
 
 CONTEXT = 3  # as in region.mjs
 
@@ -23,16 +22,12 @@ Network = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """image uint8 (S, S, 3), mask bool (S, S) → filled uint8 (S, S, 3)."""
 
 
-def components(mask: np.ndarray) -> list[Box]:
-    """Bounding boxes of the hole's connected parts, in reading order of their first pixels."""
-    labels, _ = ndimage.label(mask, structure=np.ones((3, 3)))
-    return [(x.start, y.start, x.stop, y.stop) for y, x in ndimage.find_objects(labels)]
-
-
 def plan(mask: np.ndarray, size: int) -> list[Square]:
     """The squares that are cut out for a network of one size."""
     height, width = mask.shape
-    boxes = components(mask)
+    # Of the hole's connected parts, in reading order of their first pixels.
+    parts = ndimage.find_objects(ndimage.label(mask, structure=np.ones((3, 3)))[0])
+    boxes = [(x.start, y.start, x.stop, y.stop) for y, x in parts]
 
     def side(box: Box) -> int:
         longest = max(box[2] - box[0], box[3] - box[1])
@@ -58,14 +53,10 @@ def plan(mask: np.ndarray, size: int) -> list[Square]:
             else:
                 merged.append(box)
         boxes = merged
+    sides = map(side, boxes)
     return [
-        (
-            box,
-            begin(box[0], box[2], side(box), width),
-            begin(box[1], box[3], side(box), height),
-            side(box),
-        )
-        for box in boxes
+        (box, begin(box[0], box[2], side, width), begin(box[1], box[3], side, height), side)
+        for box, side in zip(boxes, sides, strict=True)
     ]
 
 
@@ -111,37 +102,14 @@ def fill(image: np.ndarray, mask: np.ndarray, size: int, network: Network) -> np
         planes = np.concatenate([image[np.ix_(rows, columns)] * known, known], axis=-1)
         small = resample(planes.astype(float), size)
         share = small[..., 3:]
-        colours = np.divide(
-            small[..., :3], share, out=np.zeros_like(small[..., :3]), where=share > 0
-        )
+        colours = np.zeros_like(small[..., :3])
+        np.divide(small[..., :3], share, out=colours, where=share > 0)
         filled = network(_rounded(colours), share[..., 0] < 0.5)
         large = _rounded(resample(filled.astype(float), side))
         box, inside = np.s_[y0:y1, x0:x1], np.s_[y0 - y : y1 - y, x0 - x : x1 - x]
         image[box] = np.where(left[box][..., None], large[inside], image[box])
         left[box] = False
     return image
-
-
-def diffuse(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Fill by Laplace's equation, solved directly: uint8 (H, W, 3)."""
-    height, width = mask.shape
-    numbers = np.arange(mask.size).reshape(mask.shape)
-    pairs = np.concatenate(
-        [
-            np.stack([numbers[:, 1:].ravel(), numbers[:, :-1].ravel()]),
-            np.stack([numbers[1:].ravel(), numbers[:-1].ravel()]),
-        ],
-        axis=1,
-    )
-    ones = np.ones(pairs.shape[1])
-    adjacent = sparse.coo_array((ones, pairs), shape=(mask.size, mask.size)).tocsr()
-    adjacent = adjacent + adjacent.T
-    laplace = (sparse.diags_array(adjacent.sum(axis=1)) - adjacent).tocsr()
-    hole = mask.ravel()
-    values = image.reshape(-1, 3).astype(float)
-    right = -laplace[hole][:, ~hole] @ values[~hole]
-    values[hole] = spsolve(laplace[hole][:, hole].tocsc(), right).reshape(-1, 3)
-    return _rounded(values).reshape(height, width, 3)
 
 
 def _mirrored(places: np.ndarray, length: int) -> np.ndarray:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How large the house is, against what it may be: lines of labkit and tools, parameters, docstrings.
+"""How large the house is, against what it may be: lines, parameters, docstrings.
 
 `make lint` runs it. A limit that is reached is a reason to take something out, not to raise it.
 """

@@ -1,7 +1,4 @@
-#!/usr/bin/env python3
 """What the page that fills holes is served: networks as ONNX files, pictures, and a list of both.
-
-    tools/models.py FOLDER
 
 `tools/build.py` calls it. Everything is made from the packaged weights and from `labkit.data`;
 nothing of it is committed. A network is exported again only when its weights or the code of the
@@ -10,15 +7,15 @@ export have changed.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import fill_reference
 import numpy as np
 import vendor
@@ -74,7 +71,7 @@ class Picture:
         model: name of the network that is offered first.
         strokes: the hole.
         face: which of the rendered faces of the split "test", or None for a photograph.
-        crop: of the photograph: top, left, height, width.
+        crop: of the photograph.
     """
 
     name: str
@@ -82,14 +79,13 @@ class Picture:
     model: str
     strokes: tuple[Stroke, ...]
     face: int | None = None
-    crop: tuple[int, int, int, int] = field(default=(0, 0, 0, 0))
+    crop: tuple[slice, slice] = (slice(None), slice(None))
 
     def pixels(self) -> np.ndarray:
         """uint8 (H, W, 3)."""
         if self.face is not None:
             return RenderedFaces(128, "test").batch([self.face])[0]
-        top, left, height, width = self.crop
-        return photo(self.name)[top : top + height, left : left + width]
+        return photo(self.name)[self.crop]
 
     def mask(self) -> np.ndarray:
         """bool (H, W), True = missing."""
@@ -109,51 +105,25 @@ def brush(size: float, *points: tuple[float, float]) -> Stroke:
     return {"tool": "brush", "size": size, "points": points}
 
 
+def rendered(number: int, label: str, face: int, *strokes: Stroke) -> Picture:
+    return Picture(f"face-{number}", f"rendered face, {label}", "faces-64", strokes, face)
+
+
+def photographed(name: str, what: str, crop: tuple[slice, slice], *strokes: Stroke) -> Picture:
+    return Picture(name, f"photograph of {what}", "celeba-256", strokes, crop=crop)
+
+
 PICTURES = (
-    Picture(
-        "face-1",
-        "rendered face, curly hair",
-        "faces-64",
-        (brush(20, (40, 20), (96, 50)),),
-        face=27,
+    rendered(1, "curly hair", 27, brush(20, (40, 20), (96, 50))),
+    rendered(2, "black hair", 33, brush(26, (44, 22), (64, 15), (88, 22))),
+    rendered(3, "glasses", 9, brush(20, (40, 60), (92, 60))),
+    rendered(4, "fair hair", 5, brush(22, (30, 52), (36, 88)), brush(14, (84, 58), (84, 58))),
+    photographed(
+        "astronaut", "an astronaut", np.s_[:256, 96:352], brush(26, (100, 104), (116, 102))
     ),
-    Picture(
-        "face-2",
-        "rendered face, black hair",
-        "faces-64",
-        (brush(26, (44, 22), (64, 15), (88, 22)),),
-        face=33,
-    ),
-    Picture(
-        "face-3", "rendered face, glasses", "faces-64", (brush(20, (40, 60), (92, 60)),), face=9
-    ),
-    Picture(
-        "face-4",
-        "rendered face, fair hair",
-        "faces-64",
-        (brush(22, (30, 52), (36, 88)), brush(14, (84, 58), (84, 58))),
-        face=5,
-    ),
-    Picture(
-        "astronaut",
-        "photograph of an astronaut",
-        "celeba-256",
-        (brush(26, (100, 104), (116, 102)),),
-        crop=(0, 96, 256, 256),
-    ),
-    Picture(
-        "chelsea",
-        "photograph of a cat",
-        "celeba-256",
-        (brush(30, (150, 104), (166, 104)),),
-        crop=(10, 40, 270, 360),
-    ),
-    Picture(
-        "coffee",
-        "photograph of a cup of coffee",
-        "celeba-256",
-        (brush(24, (190, 120), (240, 190)),),
-        crop=(60, 120, 300, 400),
+    photographed("chelsea", "a cat", np.s_[10:280, 40:400], brush(30, (150, 104), (166, 104))),
+    photographed(
+        "coffee", "a cup of coffee", np.s_[60:360, 120:520], brush(24, (190, 120), (240, 190))
     ),
 )
 
@@ -178,18 +148,14 @@ def write(
     known = {entry["name"]: entry for entry in read(folder)["models"]}
     entries = [write_model(model, folder, known.get(model.name)) for model in networks]
     shown = [write_picture(picture, folder) for picture in pictures]
-    first = pictures[0]
+    first, file = pictures[0], "pictures/filled-first.png"
     model = next(model for model in networks if model.name == first.model)
-    write_image(folder / "pictures" / "filled-first.png", filled(folder, first, model))
+    write_image(folder / file, filled(folder, first, model))
     manifest = {
         "runtime": vendor.runtime(served),
         "models": entries,
         "pictures": shown,
-        "first": {
-            "picture": first.name,
-            "model": first.model,
-            "file": "pictures/filled-first.png",
-        },
+        "first": {"picture": first.name, "model": first.model, "file": file},
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False)
     (folder / "manifest.json").write_text(text, encoding="utf-8")
@@ -202,11 +168,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def write_model(model: Model, folder: Path, known: dict[str, Any] | None) -> dict[str, Any]:
-    """Export a network, unless the one that is known already is the same.
-
-    Returns:
-        Its entry in the manifest.
-    """
+    """Export a network, unless the one that is known already is the same; its entry in the list."""
     weights = model.weights if "/" not in model.weights else str(ROOT / model.weights)
     path = folder / "models" / f"{model.name}.onnx"
     path.parent.mkdir(exist_ok=True)
@@ -236,19 +198,15 @@ def _origin(weights: str, size: int) -> str:
     package = Path(export.__file__).parent
     code = [package / "export.py", *sorted((package / "nn").glob("*.py"))]
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in code]
-    return hashlib.sha256(
-        " ".join([weights_hash(weights), str(size), *hashes]).encode()
-    ).hexdigest()
+    text = " ".join([weights_hash(weights), str(size), *hashes])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_picture(picture: Picture, folder: Path) -> dict[str, Any]:
     """Write a picture and its thumbnail; its entry in the manifest."""
-    import cv2
-
     pixels = picture.pixels()
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
+    side = min(pixels.shape[:2])
+    top, left = ((length - side) // 2 for length in pixels.shape[:2])
     square = pixels[top : top + side, left : left + side]
     small = cv2.resize(square, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     place = folder / "pictures"
@@ -270,23 +228,11 @@ def filled(folder: Path, picture: Picture, model: Model) -> np.ndarray:
     """A picture's own hole filled as the page would do it."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(
-        folder / "models" / f"{model.name}.onnx", providers=["CPUExecutionProvider"]
-    )
+    path = folder / "models" / f"{model.name}.onnx"
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
     def network(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
         given = {"image": image[None], "mask": mask[None].astype(np.uint8)}
         return session.run(None, given)[0][0]
 
     return fill_reference.fill(picture.pixels(), picture.mask(), model.size, network)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
-    write(folder, served=(folder.parent / "vendor" / "pins.json").is_file())
-
-
-if __name__ == "__main__":
-    main()
