@@ -39,7 +39,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from labkit.data.photos import Photos
 from labkit.images import to_tensor
-from labkit.losses.objective import Objective
 from labkit.masks import irregular
 from labkit.nn.generator import GMCNN, GeneratorConfig
 from labkit.settings import (
@@ -51,7 +50,7 @@ from labkit.settings import (
     ObjectiveConfig,
     TrainConfig,
 )
-from labkit.training.stages import Step, build
+from labkit.training.stages import Step, build, build_objective
 
 Run = Callable[[Tensor, Tensor], object]
 OPERATORS = 12  # listed; the rest is added up
@@ -103,11 +102,7 @@ def labkit_parts(
     )
     model = GMCNN(config.generator, rng=torch.Generator().manual_seed(0))
     networks = build(fabric, config, model)
-    objective = Objective(config.objective).to(fabric.device)
-    objective.to(memory_format=torch.channels_last)
-    if compiled:
-        objective.id_mrf.features.compile()
-    return Step(fabric, config, networks, objective)
+    return Step(fabric, config, networks, build_objective(fabric, config, torch.float32))
 
 
 def labkit_step(size: int, device: str, **options) -> Run:

@@ -47,7 +47,6 @@ from labkit.settings import (
 )
 from labkit.settings.configure import configure
 from labkit.settings.presets import PRESETS, preset
-from labkit.training import trainer as trainer_module
 from labkit.training.checkpoint import RunFolder, read_metrics
 from labkit.training.ema import ExponentialAverage
 from labkit.training.opening import initial_generator
@@ -295,28 +294,28 @@ def test_from_weights_begins_where_the_file_ends(tmp_path) -> None:
 def test_trouble_names_the_term_and_keeps_the_last_checkpoint(
     tmp_path, monkeypatch, value: float, says: str
 ) -> None:
-    original = trainer_module._Loop._advance
+    original = Step.__call__
 
-    def diverging(self, images, masks):
-        terms = original(self, images, masks)
-        return terms | {"critic_local": torch.tensor(value)} if self.step == 5 else terms
+    def diverging(self, step, target, mask):
+        terms = original(self, step, target, mask)
+        return terms | {"critic_local": torch.tensor(value)} if step == 4 else terms
 
-    monkeypatch.setattr(trainer_module._Loop, "_advance", diverging)
+    monkeypatch.setattr(Step, "__call__", diverging)
     with pytest.raises(InputError, match=f"critic local loss {says} at step 5.*kept"):
         train(SMALL, tmp_path / "run", hardware=CPU, progress=False)
     assert RunFolder(tmp_path / "run").load_state()["step"] == 4
 
 
 def test_weights_that_are_not_finite_are_never_saved(tmp_path, monkeypatch) -> None:
-    original = trainer_module._Loop._advance
+    original = Step.__call__
 
-    def poisoned(self, images, masks):
-        terms = original(self, images, masks)
-        if self.step == 4:
+    def poisoned(self, step, target, mask):
+        terms = original(self, step, target, mask)
+        if step == 3:
             next(self.networks.critics.parameters()).data.view(-1)[0] = float("nan")
         return terms
 
-    monkeypatch.setattr(trainer_module._Loop, "_advance", poisoned)
+    monkeypatch.setattr(Step, "__call__", poisoned)
     with pytest.raises(InputError, match=r"weights of the critics are not finite at step 4"):
         train(SMALL, tmp_path / "run", hardware=CPU, progress=False)
     assert RunFolder(tmp_path / "run").load_state()["step"] == 2
@@ -403,7 +402,7 @@ def test_options_become_settings_of_the_second_stage() -> None:
     ("wrong", "says"),
     [
         ({"warm_up": 7}, r"warm-up of 7 steps must lie in \[0, 6\]"),
-        ({"ema": 1.0}, "EMA decay 1.0"),
+        ({"ema": 1.0}, "ema 1.0: must be less than 1"),
         ({"explosion": 0.0}, "explosion 0.0"),
     ],
 )
@@ -415,7 +414,7 @@ def test_configurations_that_make_no_sense_are_refused(wrong: dict, says: str) -
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: AdversarialStage(critic_steps=0), "critic steps 0"),
+        (lambda: AdversarialStage(critic_steps=0), "critic_steps 0"),
         (lambda: AdversarialStage(learning_rate=0.0), "learning_rate 0.0"),
         (lambda: ObjectiveConfig(id_mrf_weight=-1.0), "-1.0"),
         (lambda: DataConfig(cache="disk"), "cache 'disk'"),

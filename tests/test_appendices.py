@@ -40,7 +40,10 @@ INTERNAL = {
     "labkit.checks",
     "labkit.nn.tensor_files",
     "labkit.files",
+    "labkit.settings.base",
+    "labkit.settings.configure",
     "labkit.training.interrupt",
+    "labkit.training.opening",
 }
 
 

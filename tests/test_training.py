@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from training_runs import (
     wait_for,
 )
 
-from labkit.data.batches import BatchesByStep, load_batches
+from labkit.data.batches import BatchesByStep, draw_crop, load_batches, vary
 from labkit.errors import InputError
 from labkit.faces import RenderedFaces
 from labkit.nn.generator import GMCNN, GeneratorConfig
@@ -31,6 +32,7 @@ from labkit.nn.weights import read_metadata, save_generator
 from labkit.settings import Augmentation, DataConfig, Hardware, MaskConfig, TrainConfig
 from labkit.training import trainer as trainer_module
 from labkit.training.checkpoint import RunFolder, read_metrics
+from labkit.training.stages import Step
 from labkit.training.trainer import train
 from labkit.training.validation import Validation
 
@@ -163,6 +165,25 @@ def test_ctrl_c_keeps_a_checkpoint_of_the_last_step(tmp_path, number: int) -> No
     assert state["step"] == losses(run)[-1][0]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the second process in /proc")
+@pytest.mark.parametrize("second", [False, True], ids=["the first", "the second"])
+def test_a_signal_to_one_of_two_processes_stops_both_with_a_checkpoint(tmp_path, second) -> None:
+    run = tmp_path / "run"
+    process = start_run(run, "--checkpoint-every", "1000000", "--log-every", "1", "--devices", "2")
+    wait_for(run / "metrics.jsonl", process)
+    told = process.pid
+    if second:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in children}
+        told = int(next(pid for pid, words in commands.items() if b"train" in words))
+    os.kill(told, signal.SIGTERM)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    state = RunFolder(run).load_state()
+    assert state["step"] == losses(run)[-1][0] >= 1
+
+
 def test_a_kill_between_two_renames_loses_nothing(tmp_path) -> None:
     run = RunFolder(tmp_path)
     for step in (1, 2):
@@ -197,15 +218,13 @@ def test_a_full_disk_stops_the_run_and_keeps_the_last_checkpoint(tmp_path, monke
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_checkpoint(
     tmp_path, monkeypatch
 ):
-    original = trainer_module._Loop._advance
+    original = Step.__call__
 
-    def diverging(self, images, masks):
-        terms = original(self, images, masks)
-        return (
-            {name: term * float("nan") for name, term in terms.items()} if self.step == 4 else terms
-        )
+    def diverging(self, step, target, mask):
+        terms = original(self, step, target, mask)
+        return {name: term * float("nan") for name, term in terms.items()} if step == 3 else terms
 
-    monkeypatch.setattr(trainer_module._Loop, "_advance", diverging)
+    monkeypatch.setattr(Step, "__call__", diverging)
     with pytest.raises(InputError, match=r"reconstruction loss became nan at step 4.*kept"):
         train(SMALL, tmp_path / "run", hardware=CPU, progress=False)
     assert RunFolder(tmp_path / "run").load_state()["step"] == 2
@@ -296,13 +315,13 @@ def test_configurations_survive_json() -> None:
     [
         ({"steps": 0}, "steps 0"),
         ({"batch": 0}, "batch 0"),
-        ({"learning_rate": 0.0}, "learning rate 0"),
+        ({"learning_rate": 0.0}, "learning_rate 0.0"),
         ({"betas": (0.5, 1.0)}, "betas"),
-        ({"precision": "16"}, "one of 32, bf16, 64"),
-        ({"schedule": "cosine"}, "one of constant, linear"),
-        ({"clip_norm": -1.0}, "clip_norm -1.0 must be 0 or a positive number"),
+        ({"precision": "16"}, "must be '32', 'bf16' or '64'"),
+        ({"schedule": "cosine"}, "must be 'constant' or 'linear'"),
+        ({"clip_norm": -1.0}, "clip_norm -1.0: must be greater than or equal to 0"),
         ({"clip_norm": float("nan")}, "clip_norm nan"),
-        ({"seed": -1}, "seed -1 must not be negative"),
+        ({"seed": -1}, "seed -1: must be greater"),
         ({"warm_up": 9_999_999}, "set both"),
     ],
 )
@@ -313,7 +332,10 @@ def test_configurations_that_make_no_sense_are_refused(wrong: dict, says: str) -
 
 @pytest.mark.parametrize(
     ("wrong", "says"),
-    [({"generator": 3}, "generator cannot be 3"), ({"steps": "abc"}, "steps cannot be 'abc'")],
+    [
+        ({"generator": 3}, "generator 3: must be a dictionary"),
+        ({"steps": "abc"}, "steps 'abc': must be a valid integer"),
+    ],
 )
 def test_a_configuration_edited_by_hand_names_the_entry(wrong: dict, says: str) -> None:
     with pytest.raises(InputError, match=rf"config\.json: {says}"):
@@ -323,7 +345,7 @@ def test_a_configuration_edited_by_hand_names_the_entry(wrong: dict, says: str) 
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"accelerator": "cpu:0"}, "one of auto, cpu, cuda, mps"),
+        ({"accelerator": "cpu:0"}, "must be 'auto', 'cpu', 'cuda' or 'mps'"),
         ({"devices": 0}, "devices 0"),
         ({"workers": -1}, "workers -1"),
     ],
@@ -378,7 +400,7 @@ def test_workers_start_although_opencv_has_run_threads_of_its_own() -> None:
     """In a process of its own: where this goes wrong, it waits for ever."""
     script = """
 import cv2, numpy as np
-from labkit.data.batches import BatchesByStep, load_batches
+from labkit.data.batches import BatchesByStep, draw_crop, load_batches, vary
 from labkit.faces import RenderedFaces
 from labkit.settings import MaskConfig
 cv2.setNumThreads(4)
@@ -416,11 +438,11 @@ def test_crops_have_the_size_asked_for_and_flips_mirror() -> None:
     image = np.arange(40 * 40 * 3, dtype=np.uint8).reshape(40, 40, 3)
     rng = np.random.default_rng(0)
     for _ in range(20):
-        assert Augmentation(smallest_crop=0.5)(image, 24, rng).shape == (24, 24, 3)
-        assert Augmentation(largest_crop=1.9)(image, 24, rng).shape == (24, 24, 3)
+        assert vary(image, Augmentation(smallest_crop=0.5), 24, rng).shape == (24, 24, 3)
+        assert vary(image, Augmentation(largest_crop=1.9), 24, rng).shape == (24, 24, 3)
     plain, flipped = Augmentation(flip=False), Augmentation(flip=True)
-    assert (plain(image, 40, rng) == image).all()
-    results = {flipped(image, 40, rng).tobytes() for _ in range(20)}
+    assert (vary(image, plain, 40, rng) == image).all()
+    results = {vary(image, flipped, 40, rng).tobytes() for _ in range(20)}
     assert results == {image.tobytes(), image[:, ::-1].tobytes()}
 
 
@@ -428,9 +450,9 @@ def test_crops_have_the_size_asked_for_and_flips_mirror() -> None:
 def test_a_crop_wider_than_the_picture_holds_it_and_its_mirror_image(seed: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
     wide = Augmentation(flip=False, largest_crop=1.5)
-    side, top, left, _ = wide.draw(40, np.random.default_rng(seed))
+    side, top, left, _ = draw_crop(wide, 40, np.random.default_rng(seed))
     assert 40 < side <= 60 and 40 - side <= min(top, left) and max(top, left) <= 0
-    drawn = wide(image, side, np.random.default_rng(seed))  # not resized
+    drawn = vary(image, wide, side, np.random.default_rng(seed))  # not resized
     assert (drawn[-top : 40 - top, -left : 40 - left] == image).all()
     rows, columns = (np.abs(np.arange(side) + start) for start in (top, left))
     rows, columns = (np.where(line < 40, line, 78 - line) for line in (rows, columns))
@@ -439,5 +461,5 @@ def test_a_crop_wider_than_the_picture_holds_it_and_its_mirror_image(seed: int) 
 
 @pytest.mark.parametrize("largest", [0.9, 2.0, float("nan")])
 def test_a_crop_wider_than_a_mirror_reaches_is_refused(largest: float) -> None:
-    with pytest.raises(InputError, match=r"largest crop .* must lie in \[1, 1.9\]"):
+    with pytest.raises(InputError, match=r"largest_crop .*: must be"):
         Augmentation(largest_crop=largest)

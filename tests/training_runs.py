@@ -42,7 +42,7 @@ class Killed(BaseException):
 @contextmanager
 def killed_at(monkeypatch: pytest.MonkeyPatch, step: int) -> Iterator[None]:
     """Within, training dies where it would begin step `step` (from 0)."""
-    original = trainer_module._Loop._advance
+    original = trainer_module._Loop._place
 
     def stopping(self, images, masks):
         if self.step == step:
@@ -50,7 +50,7 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, step: int) -> Iterator[None]:
         return original(self, images, masks)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer_module._Loop, "_advance", stopping)
+        patch.setattr(trainer_module._Loop, "_place", stopping)
         yield
 
 

@@ -24,10 +24,20 @@ _FREE_ON_RESUME = {
 }
 
 
-def started(hardware: Hardware) -> tuple[int, int]:
-    """Devices on this machine, and machines: under torchrun, what it has started."""
+_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "64": "64-true"}
+
+
+def launch(hardware: Hardware, precision: str) -> Fabric:
+    """Place, precision and processes of a run; under torchrun, the processes it has started."""
     here = int(os.environ.get("LOCAL_WORLD_SIZE", 0))
-    return (here, int(os.environ["WORLD_SIZE"]) // here) if here else (hardware.devices, 1)
+    fabric = Fabric(
+        accelerator=hardware.accelerator,
+        devices=here or hardware.devices,
+        num_nodes=int(os.environ["WORLD_SIZE"]) // here if here else 1,
+        precision=_PRECISIONS[precision],  # type: ignore[arg-type]
+    )
+    fabric.launch()
+    return fabric
 
 
 def check_folder(fabric: Fabric, run: RunFolder, config: TrainConfig, resume: bool) -> None:

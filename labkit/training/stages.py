@@ -68,6 +68,20 @@ def build(fabric: Fabric, config: TrainConfig, model: GMCNN) -> Networks:
     return Networks(model, optimizer, wrapped, wrapped_optimizer, critics, critic_optimizer)
 
 
+def build_objective(fabric: Fabric, config: TrainConfig, dtype: torch.dtype) -> Objective:
+    """Place the objective, and the feature network where there is one, on the device."""
+    objective = Objective(
+        config.objective,
+        warm_up_only=not config.has_second_stage,
+        processes=fabric.world_size,
+    ).to(fabric.device, dtype)
+    if config.channels_last:
+        objective.to(memory_format=torch.channels_last)
+    if config.compile and objective.id_mrf is not None:
+        objective.id_mrf.features.compile()
+    return objective
+
+
 class Step:
     """One training step of either stage.
 

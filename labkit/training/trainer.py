@@ -27,7 +27,7 @@ from labkit.data.device_cache import PictureCache
 from labkit.errors import InputError
 from labkit.files import atomic_write
 from labkit.images import from_uint8, write_image
-from labkit.losses.objective import Objective, Terms
+from labkit.losses.objective import Terms
 from labkit.machine import arithmetic
 from labkit.nn.generator import GMCNN
 from labkit.nn.weights import save_generator
@@ -36,11 +36,9 @@ from labkit.training.checkpoint import RunFolder
 from labkit.training.ema import ExponentialAverage
 from labkit.training.interrupt import stoppable
 from labkit.training.logs import Logs
-from labkit.training.opening import check_folder, initial_generator, open_data, started
-from labkit.training.stages import Step, build
+from labkit.training.opening import check_folder, initial_generator, launch, open_data
+from labkit.training.stages import Step, build, build_objective
 from labkit.training.validation import Validation
-
-_PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "64": "64-true"}
 
 
 def train(
@@ -73,14 +71,7 @@ def train(
     """
     run = RunFolder(out)
     hardware = hardware or Hardware()
-    devices, machines = started(hardware)
-    fabric = Fabric(
-        accelerator=hardware.accelerator,
-        devices=devices,
-        num_nodes=machines,
-        precision=_PRECISIONS[config.precision],  # type: ignore[arg-type]
-    )
-    fabric.launch()
+    fabric = launch(hardware, config.precision)
     check_folder(fabric, run, config, resume or previous)
     resumed = previous or (resume and run.holds_a_checkpoint())
     # A resumed run has its weights in the checkpoint; the file it began from may be gone.
@@ -108,18 +99,9 @@ class _Loop:
         self.step = 0  # steps completed
         self.networks = build(fabric, config, model)
         self.average = ExponentialAverage(self.networks.model, config.ema) if config.ema else None
-        objective = Objective(
-            config.objective,
-            warm_up_only=not config.has_second_stage,
-            processes=fabric.world_size,
-        )
         self.dtype = next(self.networks.model.parameters()).dtype
-        self.objective = objective.to(fabric.device, self.dtype)
-        if config.channels_last:
-            self.objective.to(memory_format=torch.channels_last)
-        if config.compile and objective.id_mrf is not None:
-            objective.id_mrf.features.compile()
-        self.train_step = Step(fabric, config, self.networks, self.objective)
+        objective = build_objective(fabric, config, self.dtype)
+        self.train_step = Step(fabric, config, self.networks, objective)
         training, held_out = open_data(config.data)
         self.pictures = None
         if config.data.cache == "device":
@@ -162,22 +144,23 @@ class _Loop:
         self, progress: bool | None, observe: Callable[[int, GMCNN], None] | None = None
     ) -> Path:
         config = self.config
-        show = sys.stderr.isatty() if progress is None else progress
+        main = self.fabric.is_global_zero
+        show = main and (sys.stderr.isatty() if progress is None else progress)
         self.talk = progress is not False
-        if self.talk and self.fabric.is_global_zero:
+        if self.talk and main:
             print(arithmetic(self.fabric.device.type, config.precision), file=sys.stderr)
         with (
             stoppable() as stopped,
-            Logs(self.run, self.step, active=self.fabric.is_global_zero) as logs,
+            Logs(self.run, self.step, active=main) as logs,
             tqdm(
                 total=config.steps,
                 initial=self.step,
                 unit="step",
                 desc=self.run.path.name,
-                disable=not (show and self.fabric.is_global_zero),
+                disable=not show,
             ) as bar,
         ):
-            if self.step == 0 and self.fabric.is_global_zero and config.validate_every:
+            if self.step == 0 and main and config.validate_every:
                 telea = self.validation.classical("telea")
                 logs.record({"step": 0, "validation_psnr_telea": telea})
             last = time.perf_counter()
@@ -186,7 +169,10 @@ class _Loop:
                 self.batches, self.step, config.steps, workers=self.workers, pin=pin
             )
             for images, masks in stream:
-                terms = self._advance(images, masks)
+                terms = self.train_step(self.step, *self._place(images, masks))
+                self.step += 1
+                if self.average is not None:
+                    self.average.update(self.networks.model, self.step)
                 stop = self._anyone(stopped.is_set())
                 end = self.step == config.steps
                 due = self.step % config.checkpoint_every == 0 or end
@@ -205,25 +191,23 @@ class _Loop:
                     self._save()
                 bar.update()
                 if stop:
+                    self.fabric.barrier()  # nobody leaves before the checkpoint is written
                     raise KeyboardInterrupt
         return self.run.weights
 
-    def _advance(self, images: torch.Tensor, masks: torch.Tensor) -> Terms:
-        """One step, from a batch as the stream gives it."""
+    def _place(
+        self, images: torch.Tensor, masks: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """A batch as the stream gives it → target (B, 3, S, S) and mask (B, 1, S, S), placed."""
         device = self.fabric.device
         if self.pictures is None:
             pictures = images.to(device, non_blocking=True)
         else:
             pictures = self.pictures.take(images)
-        target = from_uint8(pictures).to(self.dtype)  # (B, 3, S, S)
-        holes = masks.to(device, non_blocking=True).to(self.dtype)  # (B, holes, S, S)
+        target = from_uint8(pictures).to(self.dtype)
         if self.config.channels_last:
             target = target.contiguous(memory_format=torch.channels_last)
-        terms = self.train_step(self.step, target, holes)
-        self.step += 1
-        if self.average is not None:
-            self.average.update(self.networks.model, self.step)
-        return terms
+        return target, masks.to(device, non_blocking=True).to(self.dtype)
 
     def _anyone(self, asked: bool) -> bool:
         """Whether any process was asked to stop: all then stop after the same step."""
@@ -257,9 +241,9 @@ class _Loop:
         return "delete the folder, and begin again with a lower --lr or with --clip-norm"
 
     def _record(self, values: dict[str, float]) -> dict[str, object]:
-        stage = self.config.stage_at(self.step - 1)
-        rate = self.config.learning_rate_at(self.step - 1)
-        return {"step": self.step, "stage": stage, **values, "learning_rate": rate}
+        config, done = self.config, self.step - 1
+        about = {"step": self.step, "stage": config.stage_at(done)}
+        return about | values | {"learning_rate": config.learning_rate_at(done)}
 
     def _validate(self, logs: Logs, say: Callable, observe: Callable | None) -> None:
         # The bare model on one process, which must not wait for the others.

@@ -121,7 +121,7 @@ class Study:
             return dataclasses.replace(base, objective=objective)
         settings = dict(self.generators[name])
         if settings.get("bottleneck") == "dense":
-            settings["dense_size"] = scale.size
+            settings["dense_size"] = (scale.size, scale.size)
         if settings.get("attention") == "se":
             # The paper's 16 of the paper's width; narrower networks keep as many hidden units.
             settings["reduction"] = max(1, 16 * scale.width // GeneratorConfig().width)
