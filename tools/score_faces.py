@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Score the packaged generator for rendered faces against classical methods, on faces it never saw.
 
-    tools/score_faces.py [--output book/results/faces.json]
+    tools/score_faces.py
 
 Two questions: PSNR and SSIM over irregular holes, by hole ratio; and, with the eyes or the mouth
 covered whole, how far the fill is from the truth inside that region, in grey levels, and how much
@@ -11,7 +11,6 @@ well at the error; a blurred fill fails at the detail.
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
@@ -24,18 +23,18 @@ from labkit.evaluation.protocol import ProtocolConfig
 from labkit.evaluation.report import environment
 from labkit.evaluation.statistics import Score, bootstrap_mean, summarise
 from labkit.faces import RenderedFaces, box_around, face_regions
-from labkit.files import atomic_write
+from labkit.files import write_text
 from labkit.masks import irregular
 from labkit.nn.weights import read_metadata
 
-ROOT = Path(__file__).resolve().parent.parent
+RESULTS = Path(__file__).resolve().parent.parent / "book" / "results"
 SIZE, FACES, SEED = 64, 200, 7
 MARGIN = 3  # pixels around the region that are covered with it
 
 
 def score_holes(images: np.ndarray, methods: list[Method]) -> list[dict[str, object]]:
-    generator = torch.Generator().manual_seed(SEED)
-    masks = irregular(FACES, SIZE, rng=generator)[:, 0].numpy() > 0.5
+    rng = torch.Generator().manual_seed(SEED)
+    masks = irregular(FACES, SIZE, rng=rng)[:, 0].numpy() > 0.5
     scores = []
     for index, (image, mask) in enumerate(zip(images, masks, strict=True)):
         ratio = float(mask.mean())
@@ -48,24 +47,23 @@ def score_holes(images: np.ndarray, methods: list[Method]) -> list[dict[str, obj
 
 def score_regions(
     images: np.ndarray, seeds: np.ndarray, methods: list[Method]
-) -> tuple[dict[str, dict[str, dict[str, float]]], dict[str, dict[str, float]]]:
+) -> dict[str, dict[str, dict[str, object]]]:
     """When all of a region is covered: mean absolute error inside it, in grey levels; and the root
     mean square difference of neighbours there, left to right, as a share of the truth's."""
-    errors_in: dict[str, dict[str, dict[str, float]]] = {}
-    detail_in: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, dict[str, object]]] = {"errors": {}, "detail": {}}
     for name, regions in face_regions(seeds, SIZE).items():
-        errors_in[name], detail_in[name] = {}, {}
+        found["errors"][name], found["detail"][name] = {}, {}
         for method in methods:
             errors, detail = [], []
             for image, region in zip(images, regions, strict=True):
                 fill = method.fill(image, box_around(region, MARGIN)).astype(float)
                 errors.append(np.abs(fill - image)[region].mean())
                 detail.append((_steps(fill, region), _steps(image.astype(float), region)))
-            interval = bootstrap_mean(errors)
-            errors_in[name][method.label] = {k: round(v, 2) for k, v in interval.items()}
+            interval = {key: round(value, 2) for key, value in bootstrap_mean(errors).items()}
             ours, truth = np.mean(detail, axis=0) ** 0.5
-            detail_in[name][method.label] = round(float(ours / truth), 3)
-    return errors_in, detail_in
+            found["errors"][name][method.label] = interval
+            found["detail"][name][method.label] = round(float(ours / truth), 3)
+    return found
 
 
 def _steps(image: np.ndarray, region: np.ndarray) -> float:
@@ -75,42 +73,30 @@ def _steps(image: np.ndarray, region: np.ndarray) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=ROOT / "book" / "results" / "faces.json")
-    arguments = parser.parse_args()
     torch.set_num_threads(2)
-    faces = RenderedFaces(SIZE, split="test")
-    indices = list(range(FACES))
+    faces, indices = RenderedFaces(SIZE, split="test"), list(range(FACES))
     images = faces.batch(indices)
-    plain = ROOT / "book" / "results" / "faces-plain.safetensors"  # the network without a prior
+    plain = RESULTS / "faces-plain.safetensors"  # the network without a prior
     methods = open_methods(["telea", "ns", "biharmonic"], ["faces", str(plain)])
     header = read_metadata("faces")
-    errors, detail = score_regions(images, faces.seeds(indices), methods)
+    regions = score_regions(images, faces.seeds(indices), methods)
+    protocol = ProtocolConfig(size=SIZE, seed=SEED)
     result = {
         "rows": score_holes(images, methods),
-        "regions": {
-            "unit": "mean absolute error inside the region, grey levels",
-            "errors": errors,
-            "detail": detail,
-        },
+        "regions": {"unit": "mean absolute error inside the region, grey levels", **regions},
         "training": {
             "steps": int(header["steps"]),
             "validation": json.loads(header["validation"]),
             "settings": json.loads(header["run"]),
         },
-        "environment": environment(
-            methods,
-            ProtocolConfig(size=SIZE, seed=SEED),
-            device="cpu",
-            command="tools/score_faces.py",
-        ),
+        "environment": environment(methods, protocol, device="cpu", command="tools/score_faces.py"),
     }
-    text = json.dumps(result, indent=2) + "\n"
-    atomic_write(arguments.output, lambda file: file.write(text.encode()))
+    write_text(RESULTS / "faces.json", json.dumps(result, indent=2) + "\n")
     for row in result["rows"]:
         print(f"{row['method']:<11} {row['psnr']['mean']:.2f} dB  SSIM {row['ssim']['mean']:.3f}")
-    for name, found in errors.items():
-        print(name, {m: (error["mean"], detail[name][m]) for m, error in found.items()})
+    for name, found in regions["errors"].items():
+        detail = regions["detail"][name]
+        print(name, {m: (error["mean"], detail[m]) for m, error in found.items()})
 
 
 if __name__ == "__main__":

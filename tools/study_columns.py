@@ -14,24 +14,22 @@ Student's, over the seeds. About ten minutes on one core.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import platform
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
+from labkit.book.studies.probe import Holes
 from labkit.book.studies.run import cost
-from labkit.classical import CLASSICAL
-from labkit.evaluation.metrics import psnr, ssim
+from labkit.evaluation.metrics import ssim
 from labkit.evaluation.statistics import student_interval
 from labkit.faces import RenderedFaces, face_regions
-from labkit.files import atomic_write
-from labkit.images import compose, from_uint8, to_uint8
+from labkit.files import write_text
+from labkit.images import from_uint8
+from labkit.machine import machine
 from labkit.masks import rectangle
 from labkit.nn.generator import GMCNN, GeneratorConfig, receptive_field
 from labkit.nn.weights import load_generator
@@ -86,28 +84,15 @@ def training(name: str, seed: int, steps: int) -> TrainConfig:
     )
 
 
-class Test:
+class Test(Holes):
     """Faces that no arm has seen, each with a hole, and the errors of a fill by place."""
 
     def __init__(self) -> None:
-        faces = RenderedFaces(SIZE, split="test")
-        chosen = range(TEST_FACES)
-        self.truth = faces.batch(chosen)  # uint8 (N, S, S, 3)
-        generator = torch.Generator().manual_seed(0)
-        self.masks = rectangle(
-            TEST_FACES, SIZE, side=SIDE, margin=MARGIN, rng=generator
-        )  # (N, 1, S, S)
-        self.holes = self.masks[:, 0].numpy() > 0.5  # (N, S, S)
-        depth = [cv2.distanceTransform(h.astype(np.uint8), cv2.DIST_C, 3) for h in self.holes]
-        self.depth = np.stack(depth).round().astype(int)  # (N, S, S), 0 where known
+        faces, chosen = RenderedFaces(SIZE, split="test"), range(TEST_FACES)
+        rng = torch.Generator().manual_seed(0)
+        masks = rectangle(TEST_FACES, SIZE, side=SIDE, margin=MARGIN, rng=rng)  # (N, 1, S, S)
+        super().__init__(faces.batch(chosen), masks)
         self.regions = face_regions(faces.seeds(chosen), SIZE)
-
-    @torch.no_grad()
-    def fill(self, model: GMCNN) -> np.ndarray:
-        """The composites, uint8 (N, S, S, 3)."""
-        images = from_uint8(torch.from_numpy(self.truth))
-        parts = zip(images.split(100), self.masks.split(100), strict=True)
-        return np.concatenate([to_uint8(compose(x, model(x, m), m)) for x, m in parts])
 
     @torch.no_grad()
     def quietest_column(self, model: GMCNN) -> float:
@@ -115,19 +100,11 @@ class Test:
         images = from_uint8(torch.from_numpy(self.truth[:100]))
         return min(f.std().item() for f in model.features(images, self.masks[:100]))
 
-    def classical(self, method: str) -> np.ndarray:
-        pairs = zip(self.truth, self.holes, strict=True)
-        filled = np.stack([CLASSICAL[method](image, hole) for image, hole in pairs])
-        return np.where(self.holes[..., None], filled, self.truth)
-
     def scores(self, filled: np.ndarray) -> dict[str, float]:
         """Mean PSNR and SSIM of the composites, and mean error in grey levels by place."""
-        pairs = list(zip(self.truth, filled, strict=True))
         error = np.abs(filled.astype(float) - self.truth).mean(axis=-1)  # (N, S, S)
-        found = {
-            "psnr": float(np.mean([psnr(a, b) for a, b in pairs])),
-            "ssim": float(np.mean([ssim(a, b) for a, b in pairs])),
-        }
+        similar = [ssim(a, b) for a, b in zip(self.truth, filled, strict=True)]
+        found = {"psnr": self.psnr(filled), "ssim": float(np.mean(similar))}
         for low, high in DEPTHS:
             found[f"depth {low}"] = float(error[(self.depth >= low) & (self.depth <= high)].mean())
         for name, region in self.regions.items():
@@ -152,12 +129,6 @@ def row(name: str, runs: list[dict[str, float]]) -> dict[str, object]:
         "error_by_depth": [{"from": a, "to": b, **spread[f"depth {a}"]} for a, b in DEPTHS],
         "error_by_region": {region: spread[region] for region in ("eyes", "nose", "mouth")},
     }
-
-
-def made_of(config: GeneratorConfig) -> dict[str, object]:
-    """Width, parameters, operations of one forward pass, and reach of an arm."""
-    fields = [receptive_field(kernel, config.dilations) for kernel in config.kernels]
-    return {"width": config.width, **cost(config, SIZE), "fields": fields}
 
 
 def main() -> None:
@@ -189,8 +160,9 @@ def main() -> None:
     together = runs["three columns"]
     rows = []
     for name in ARMS:
-        rows.append(row(name, runs[name]) | made_of(arm(name)))
-        rows[-1]["quietest_column"] = quietest[name]
+        fields = [receptive_field(kernel, ()) for kernel in arm(name).kernels]
+        made = {"width": arm(name).width, **cost(arm(name), SIZE), "fields": fields}
+        rows.append(row(name, runs[name]) | made | {"quietest_column": quietest[name]})
         if name != "three columns":
             gain = [a["psnr"] - b["psnr"] for a, b in zip(together, runs[name], strict=True)]
             rows[-1]["three_columns_gain_db"] = interval(gain)
@@ -204,10 +176,7 @@ def main() -> None:
         "baselines": baselines,
         "environment": {
             "command": command,
-            "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
+            **{name: machine()[name] for name in ("date", "python", "torch", "numpy")},
             "size": SIZE,
             "hole": SIDE,
             "steps": arguments.steps,
@@ -216,7 +185,7 @@ def main() -> None:
         },
     }
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    atomic_write(arguments.output, lambda file: file.write(text.encode()))
+    write_text(arguments.output, text)
     print(f"wrote {arguments.output}")
 
 

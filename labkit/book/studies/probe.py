@@ -24,7 +24,49 @@ _BATCH = 32
 Measures = dict[str, float]
 
 
-class Probe:
+class Holes:
+    """Pictures, each with a hole, and how these are filled.
+
+    Args:
+        truth: uint8 (N, S, S, 3).
+        masks: float (N, 1, S, S).
+    """
+
+    def __init__(self, truth: np.ndarray, masks: Tensor) -> None:
+        self.truth, self.masks = truth, masks
+        self.holes = masks[:, 0].numpy() > 0.5  # (N, S, S)
+        depths = [cv2.distanceTransform(h.astype(np.uint8), cv2.DIST_C, 3) for h in self.holes]
+        self.depth = np.stack(depths).round().astype(int)  # (N, S, S), 0 where known
+
+    @torch.no_grad()
+    def fill(
+        self, model: nn.Module, masks: Tensor | None = None, count: int | None = None
+    ) -> np.ndarray:
+        """Composites of the first `count` pictures, uint8 (N, S, S, 3), or with other masks."""
+        parameter = next(model.parameters())
+        masks = self.masks if masks is None else masks
+        filled = []
+        truth = torch.from_numpy(self.truth[:count])
+        for some, mask in zip(truth.split(_BATCH), masks[:count].split(_BATCH), strict=True):
+            image, hole = from_uint8(some).to(parameter), mask.to(parameter)
+            filled.append(to_uint8(compose(image, model(image, hole), hole).float()))
+        return np.concatenate(filled)
+
+    def classical(self, method: str) -> np.ndarray:
+        """Composites of a classical method, uint8 (N, S, S, 3)."""
+        return np.stack(
+            [
+                np.where(hole[..., None], CLASSICAL[method](image, hole), image)
+                for image, hole in zip(self.truth, self.holes, strict=True)
+            ]
+        )
+
+    def psnr(self, filled: np.ndarray) -> float:
+        """Mean over the pictures in dB."""
+        return float(np.mean([psnr(a, b) for a, b in zip(self.truth, filled, strict=True)]))
+
+
+class Probe(Holes):
     """Pictures no arm has trained on, each with a hole, and what a fill of them is worth.
 
     Args:
@@ -35,25 +77,11 @@ class Probe:
 
     def __init__(self, source: ImageSource, masks: MaskConfig, count: int) -> None:
         count, size = min(count, len(source)), source.size
-        self.truth = source.batch(range(count))  # uint8 (N, S, S, 3)
         generator = torch.Generator().manual_seed(PROBE_SEED)
-        self.masks = torch.cat([sample_masks(masks, 1, size, generator) for _ in range(count)])
-        self.holes = self.masks[:, 0].numpy() > 0.5  # (N, S, S)
-        depths = [cv2.distanceTransform(h.astype(np.uint8), cv2.DIST_C, 3) for h in self.holes]
-        self.depth = np.stack(depths).round().astype(int)  # (N, S, S), 0 where known
+        drawn = torch.cat([sample_masks(masks, 1, size, generator) for _ in range(count)])
+        super().__init__(source.batch(range(count)), drawn)
         self.sides = [max(2, round(share * size)) // 2 * 2 for share in _SHARES]
         self._own = {period: self._strengths(self.truth, period) for period in PERIODS}
-
-    @torch.no_grad()
-    def fill(self, model: nn.Module, masks: Tensor, count: int | None = None) -> np.ndarray:
-        """Composites of the first `count` pictures, uint8 (N, S, S, 3)."""
-        parameter = next(model.parameters())
-        filled = []
-        truth = torch.from_numpy(self.truth[:count])
-        for some, mask in zip(truth.split(_BATCH), masks[:count].split(_BATCH), strict=True):
-            image, hole = from_uint8(some).to(parameter), mask.to(parameter)
-            filled.append(to_uint8(compose(image, model(image, hole), hole).float()))
-        return np.concatenate(filled)
 
     def measure(self, model: nn.Module, *, thorough: bool = True) -> Measures:
         """Everything the studies show of a generator, which is left in evaluation mode.
@@ -73,10 +101,11 @@ class Probe:
               a central square hole of side S, and the composites' mean PSNR.
         """
         model.eval()
-        filled = self.fill(model, self.masks)
-        found: Measures = {"psnr": _mean_psnr(self.truth, filled)}
+        filled = self.fill(model)
+        found: Measures = {"psnr": self.psnr(filled)}
         for period in PERIODS:
-            found[f"checkerboard {period}"] = self._checkerboard(filled, period)
+            strengths = self._strengths(filled, period) - self._own[period]
+            found[f"checkerboard {period}"] = float(np.mean(strengths))
         if not thorough:
             return found
         error = np.abs(filled.astype(float) - self.truth).mean(axis=-1)  # (N, S, S)
@@ -93,30 +122,19 @@ class Probe:
             error = np.abs(filled.astype(float) - self.truth)
             core = error[:, middle - 1 : middle + 1, middle - 1 : middle + 1]
             found[f"centre of {side}"] = float(core.mean())
-            found[f"psnr of {side}"] = _mean_psnr(self.truth, filled)
+            found[f"psnr of {side}"] = self.psnr(filled)
         return found
 
     def pictures(self, model: nn.Module, count: int = 4) -> np.ndarray:
         """The first composites with the study's own holes, one above the other."""
         model.eval()
-        return np.concatenate(list(self.fill(model, self.masks, count)))
+        return np.concatenate(list(self.fill(model, count=count)))
 
     def margin(self, count: int = 4) -> tuple[np.ndarray, np.ndarray]:
         """What stands beside them: the masked pictures and the truth."""
         truth = from_uint8(torch.from_numpy(self.truth[:count]))
         masked = to_uint8(mask_input(truth, self.masks[:count]))
         return np.concatenate(list(masked)), np.concatenate(list(self.truth[:count]))
-
-    def classical(self, method: str) -> float:
-        """Mean composite PSNR in dB of a classical method."""
-        filled = [
-            np.where(hole[..., None], CLASSICAL[method](image, hole), image)
-            for image, hole in zip(self.truth, self.holes, strict=True)
-        ]
-        return _mean_psnr(self.truth, np.stack(filled))
-
-    def _checkerboard(self, filled: np.ndarray, period: int) -> float:
-        return float(np.mean(self._strengths(filled, period) - self._own[period]))
 
     def _strengths(self, images: np.ndarray, period: int) -> np.ndarray:
         """Of the pattern in each hole that has room for a window."""
@@ -128,7 +146,3 @@ class Probe:
                 "choose larger pictures or holes",
             )
         return measured
-
-
-def _mean_psnr(truth: np.ndarray, filled: np.ndarray) -> float:
-    return float(np.mean([psnr(a, b) for a, b in zip(truth, filled, strict=True)]))

@@ -195,6 +195,7 @@ def result(study: Study, plan: Plan) -> dict[str, object]:
             }
         arms.append(row)
     base = study.arm(study.reference, plan.scale)
+    probe = plan.probe(base)
     seconds = [_seconds(folder) for runs in folders.values() for folder in runs]
     return {
         "question": study.question,
@@ -212,7 +213,7 @@ def result(study: Study, plan: Plan) -> dict[str, object]:
             "seeds": plan.seeds,
             "pictures": plan.pictures,
         },
-        "telea": round(plan.probe(base).classical("telea"), 4),
+        "telea": round(probe.psnr(probe.classical("telea")), 4),
         "minutes": round(sum(seconds) / 60, 1),
         "arms": arms,
     }
