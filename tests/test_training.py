@@ -27,11 +27,13 @@ from training_runs import (
 from labkit.data.batches import BatchesByStep, draw_crop, load_batches, vary
 from labkit.errors import InputError
 from labkit.faces import RenderedFaces
+from labkit.images import write_image
 from labkit.nn.generator import GMCNN, GeneratorConfig
 from labkit.nn.weights import read_metadata, save_generator
 from labkit.settings import Augmentation, DataConfig, Hardware, MaskConfig, TrainConfig
 from labkit.training import trainer as trainer_module
 from labkit.training.checkpoint import RunFolder, read_metrics
+from labkit.training.opening import open_data
 from labkit.training.stages import Step
 from labkit.training.trainer import train
 from labkit.training.validation import Validation
@@ -432,6 +434,24 @@ def test_batches_that_cannot_be_are_refused() -> None:
         batches(batch=4, world=3)
     with pytest.raises(InputError, match=r"48 px cannot train at 64 px"):
         BatchesByStep(RenderedFaces(48, "val"), MaskConfig(), 64, 2, 0)
+
+
+def test_validation_pictures_of_their_own_hold_nothing_out(tmp_path) -> None:
+    for name, count in (("train", 40), ("val", 3)):
+        for index in range(count):
+            picture = np.full((32, 32, 3), index, np.uint8)
+            write_image(tmp_path / name / f"{index:02}.png", picture)
+    train_folder, own = (str(tmp_path / name) for name in ("train", "val"))
+    sizes = [len(part) for part in open_data(DataConfig(images=(train_folder,), size=32))]
+    assert sizes == [38, 2]
+    held = DataConfig(images=(train_folder,), validation=(own,), size=32)
+    assert [len(part) for part in open_data(held)] == [40, 3]
+
+
+def test_the_linear_schedule_reaches_0_one_step_after_the_last() -> None:
+    config = TrainConfig(steps=10, warm_up=4, learning_rate=1.0, schedule="linear")
+    rates = [config.learning_rate_at(step) for step in range(10)]
+    assert rates == pytest.approx([1, 3 / 4, 1 / 2, 1 / 4, *(k / 6 for k in range(6, 0, -1))])
 
 
 def test_crops_have_the_size_asked_for_and_flips_mirror() -> None:
