@@ -9,7 +9,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -257,7 +256,7 @@ def committed() -> tuple[dict[str, object], torch.Tensor]:
 
 
 def test_the_committed_example_is_what_the_tool_writes(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["explorables.py", "--folder", str(tmp_path)])
+    monkeypatch.setattr(explorables, "FOLDER", tmp_path)
     explorables.main()
     assert capsys.readouterr().out.count(" kB") == 2
     output = tmp_path / "forehead.json"
