@@ -49,13 +49,13 @@ exercises: $(INSTALLED) ## chapters without their solutions, to work in, in exer
 	$(BIN)/python tools/exercises.py $(CHAPTER)
 
 links: $(INSTALLED) ## rewrite what is derived: badges, install cells, tables, appendices
-	$(BIN)/python tools/links.py
 	$(BIN)/python tools/pages.py
 
-lint: $(INSTALLED) ## ruff, both its checks and its format, and the directions of imports
+lint: $(INSTALLED) ## ruff, both its checks and its format, the directions of imports, the size of it all
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/python tools/house.py
 
 format: $(INSTALLED) ## let ruff format and repair
 	$(BIN)/ruff check --fix .

@@ -1,17 +1,12 @@
-#!/usr/bin/env python3
 """Derive every mention of the book's address from repository.url in _config.yml.
 
-    tools/links.py [--check]
-
-Rewrites, in place: in each chapter the Colab badge, the cell that installs the package and clone
-commands in the prose; in the README the clone command, the test badge and the table of chapters
-(made from _toc.yml); in CITATION.cff the address. `--check` changes nothing, names the files that
-are out of step, and exits with 1 where there are any.
+In each chapter the Colab badge, the cell that installs the package and clone commands in the prose;
+in the README the clone command, the test badge and the table of chapters (made from _toc.yml); in
+CITATION.cff the address. `make links` rewrites them.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -55,7 +50,7 @@ class Repository:
 
 
 def read_repository(root: Path) -> Repository:
-    settings = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]
+    settings = yaml.safe_load(read(root / "_config.yml"))["repository"]
     url = settings["url"].rstrip("/").removesuffix(".git")
     if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", url):
         sys.exit(f"repository.url is {url!r}; Colab opens https://github.com/OWNER/NAME only")
@@ -70,7 +65,7 @@ def listed_files(root: Path) -> list[str]:
         own = [entry[key] for key in ("root", "file") if key in entry]
         return own + [file for each in inner for file in below(each)]
 
-    return below(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8")))
+    return below(yaml.safe_load(read(root / "_toc.yml")))
 
 
 def chapter_paths(root: Path) -> list[Path]:
@@ -84,14 +79,14 @@ def source(cell: dict[str, Any]) -> str:
 
 def install_lines(text: str, repository: Repository) -> str:
     """The two lines of the install cell that hold an address."""
-    text = re.sub(r"(!git clone --quiet --depth 1 )\S+", lambda m: m[1] + repository.url, text)
-    return re.sub(r"(%cd )[^/\s]+(/book)", lambda m: m[1] + repository.name + m[2], text)
+    text = re.sub(r"(!git clone --quiet --depth 1 )\S+", rf"\1{repository.url}", text)
+    return re.sub(r"(%cd )[^/\s]+(/book)", rf"\g<1>{repository.name}\2", text)
 
 
 def clone_lines(text: str, repository: Repository) -> str:
     """The two lines of a shell block in prose that fetch the book and step into it."""
-    text = re.sub(r"(?m)^(git clone )\S+$", lambda m: m[1] + repository.url, text)
-    return re.sub(r"(?m)^(cd )\S+$", lambda m: m[1] + repository.name, text)
+    text = re.sub(r"(?m)^(git clone )\S+$", rf"\1{repository.url}", text)
+    return re.sub(r"(?m)^(cd )\S+$", rf"\g<1>{repository.name}", text)
 
 
 def link_chapter(text: str, name: str, repository: Repository) -> str:
@@ -113,7 +108,7 @@ def chapter_table(root: Path, repository: Repository) -> str:
     """Markdown: each chapter, the question it answers, its badge."""
     rows = ["", "| chapter | question | |", "|---|---|---|"]
     for path in chapter_paths(root):
-        opening = source(json.loads(path.read_text(encoding="utf-8"))["cells"][0])
+        opening = source(json.loads(read(path))["cells"][0])
         title = re.search(r"^# (.+)$", opening, re.MULTILINE)
         question = re.search(r"^\*\*(.+?)\*\*$", opening, re.MULTILINE)
         if not title or not question:
@@ -124,16 +119,13 @@ def chapter_table(root: Path, repository: Repository) -> str:
 
 
 def link_readme(text: str, root: Path, repository: Repository) -> str:
-    text = re.sub(
-        r"https://github\.com/[^/\s]+/[^/\s]+(/actions/workflows/)",
-        lambda m: repository.url + m[1],
-        clone_lines(text, repository),
-    )
+    workflows = r"https://github\.com/[^/\s]+/[^/\s]+(/actions/workflows/)"
+    text = re.sub(workflows, rf"{repository.url}\1", clone_lines(text, repository))
     return TABLE_FOUND.sub(lambda _: chapter_table(root, repository), text)
 
 
 def link_citation(text: str, repository: Repository) -> str:
-    return re.sub(r"(?m)^(repository-code: ).*$", lambda m: f'{m[1]}"{repository.url}"', text)
+    return re.sub(r"(?m)^(repository-code: ).*$", rf'\1"{repository.url}"', text)
 
 
 def rewrites(root: Path) -> dict[Path, Callable[[str], str]]:
@@ -150,31 +142,13 @@ def rewrites(root: Path) -> dict[Path, Callable[[str], str]]:
 
 def out_of_step(root: Path) -> dict[Path, str]:
     """Files whose text would change, and what it would become."""
-    changed = {}
-    for path, rewrite in rewrites(root).items():
-        text = path.read_text(encoding="utf-8")
-        if (new := rewrite(text)) != text:
-            changed[path] = new
-    return changed
+    return changed({path: rewrite(read(path)) for path, rewrite in rewrites(root).items()})
 
 
-def bring_in_step(description: str, changes: Callable[[Path], dict[Path, str]]) -> None:
-    """The command line of a tool that rewrites files, or with `--check` names those it would.
-
-    Args:
-        changes: root → the files whose text would change, and what it would become.
-    """
-    parser = argparse.ArgumentParser(description=description.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="change nothing")
-    check = parser.parse_args().check
-    changed = changes(ROOT)
-    for path, text in changed.items():
-        print(("out of step: " if check else "rewritten: ") + str(path.relative_to(ROOT)))
-        if not check:
-            path.write_text(text, encoding="utf-8")
-    if check and changed:
-        sys.exit("run `make links`")
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
-if __name__ == "__main__":
-    bring_in_step(__doc__, out_of_step)
+def changed(texts: dict[Path, str]) -> dict[Path, str]:
+    """Those that are not what the file holds."""
+    return {path: text for path, text in texts.items() if not path.is_file() or read(path) != text}

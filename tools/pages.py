@@ -1,12 +1,9 @@
 #!/usr/bin/env python3
-"""Write what other files determine of the appendices.
+"""Write what other files determine: the book's address (links.py), and of the appendices
 
-    tools/pages.py [--check]
-
-book/run-times.md comes from the table at the head of each chapter, pyproject.toml and
-constraints.txt, book/cli.md from the help texts of `labkit`; in book/glossary.md and
-book/notation.md the chapters that there are become links. `--check` changes nothing, names the
-pages that are out of step, and exits with 1 where there are any.
+book/run-times.md from the table at the head of each chapter, pyproject.toml and constraints.txt,
+book/cli.md from the help texts of `labkit`, and in book/glossary.md and book/notation.md the links
+to the chapters that there are.
 """
 
 from __future__ import annotations
@@ -131,7 +128,6 @@ def run_times(root: Path) -> str:
 
 # The command line -------------------------------------------------------------------------------
 
-HEADS = ("argument", "option")
 MARKDOWN = re.compile(r"([|*<>$\[\]])")
 CODE = re.compile(r"(?<![\w-])(--?[a-z][\w-]*)")
 BREAK = "\n\n"
@@ -177,36 +173,36 @@ def command_section(path: str, command: Any, level: int) -> Iterator[str]:
     yield paragraphs(command.help or "")
     panels: dict[str, list[tuple[str, ...]]] = {}
     for parameter in command.params:
-        if parameter.hidden or parameter.name == "help":
-            continue
-        panel = HEADS[parameter.param_type_name != "argument"]
-        panel = getattr(parameter, "rich_help_panel", None) or panel
-        row = (spelled(parameter), prose(parameter.help or ""), default(parameter))
-        panels.setdefault(panel, []).append(row)
+        if not parameter.hidden and parameter.name != "help":
+            kind = "argument" if parameter.param_type_name == "argument" else "option"
+            panel = getattr(parameter, "rich_help_panel", None) or kind
+            row = (spelled(parameter), prose(parameter.help or ""), default(parameter))
+            panels.setdefault(panel, []).append(row)
     for panel, rows in panels.items():
         yield table((panel, "meaning", "default"), *rows)
     for name, below in getattr(command, "commands", {}).items():
         yield from command_section(f"{path} {name}", below, level + 1)
 
 
+COMMAND_LINE = """\
+# Command line
+
+This page lists every command of `labkit` with its arguments and options, as `labkit COMMAND \
+--help` prints them.
+
+{usage}
+
+Every command also takes `--help`. What can be put right by whoever typed the command ends in one \
+line that says how, and exit code 2; Ctrl-C in exit code 130.
+
+{commands}
+"""
+
+
 def command_line() -> str:
     """The text of book/cli.md."""
-    group = program()
-    _, usage, *sections = command_section("labkit", group, 1)
-    return (
-        BREAK.join(
-            [
-                "# Command line",
-                "This page lists every command of `labkit` with its arguments and options, as "
-                "`labkit COMMAND --help` prints them.",
-                usage,
-                "Every command also takes `--help`. What can be put right by whoever typed the "
-                "command ends in one line that says how, and exit code 2; Ctrl-C in exit code 130.",
-                *sections,
-            ]
-        )
-        + "\n"
-    )
+    _, usage, *sections = command_section("labkit", program(), 1)
+    return COMMAND_LINE.format(usage=usage, commands=BREAK.join(sections))
 
 
 # Glossary and notation ---------------------------------------------------------------------------
@@ -232,13 +228,12 @@ def out_of_step(root: Path) -> dict[Path, str]:
     made = {root / "book/run-times.md": run_times(root), root / "book/cli.md": command_line()}
     for path in (root / "book/glossary.md", root / "book/notation.md"):
         if path.is_file():
-            made[path] = link_chapters(path.read_text(encoding="utf-8"), root)
-    return {
-        path: text
-        for path, text in made.items()
-        if not path.is_file() or path.read_text(encoding="utf-8") != text
-    }
+            made[path] = link_chapters(links.read(path), root)
+    return links.changed(made)
 
 
 if __name__ == "__main__":
-    links.bring_in_step(__doc__, out_of_step)
+    for changes in (links.out_of_step, out_of_step):
+        for path, text in changes(links.ROOT).items():
+            print(f"rewritten: {path.relative_to(links.ROOT)}")
+            path.write_text(text, encoding="utf-8")
