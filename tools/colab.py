@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run chapters as Colab would: nothing but a notebook, in an environment without the package.
 
-    tools/colab.py [CHAPTER …] [--python PYTHON]
+    tools/colab.py [CHAPTER …]
 
 A fresh virtual environment gets what Colab has of what the book needs: PyTorch, torchvision, NumPy,
 matplotlib and Jupyter. Each chapter is copied alone into an empty folder and executed from top to
@@ -11,7 +11,6 @@ where the cell names the book's public address, so that what is tested is what i
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -20,8 +19,8 @@ import tempfile
 from pathlib import Path
 
 import yaml
+from execute import ROOT, chapters
 
-ROOT = Path(__file__).resolve().parent.parent
 COLAB = ("torch", "torchvision", "numpy", "matplotlib", "ipykernel", "nbclient", "nbconvert")
 
 
@@ -49,20 +48,13 @@ def run(chapter: Path, python: Path, variables: dict[str, str]) -> str | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("chapters", nargs="*", help="such as 03; by default all")
-    parser.add_argument("--python", default=sys.executable, help="to make the environment with")
-    arguments = parser.parse_args()
-    chapters = sorted((ROOT / "book").glob("*.ipynb"))
-    if arguments.chapters:
-        chapters = [c for c in chapters if c.stem.startswith(tuple(arguments.chapters))]
     settings = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     variables = environment(settings["repository"]["url"])
     failed = []
-    for chapter in chapters:
+    for chapter in chapters(sys.argv[1:]):
         # An environment each: the first cell of the first would install the package for all.
         with tempfile.TemporaryDirectory() as place:
-            subprocess.run([arguments.python, "-m", "venv", place], check=True)
+            subprocess.run([sys.executable, "-m", "venv", place], check=True)
             python = Path(place) / "bin" / "python"
             subprocess.run([python, "-m", "pip", "install", "--quiet", *COLAB], check=True)
             trouble = run(chapter, python, variables)

@@ -18,6 +18,8 @@ import random
 import re
 import sys
 import time
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,10 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
-KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-LANGUAGE_INFO = {"name": "python"}
+METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 COLOUR = re.compile(r"\x1b\[[\d;]*m")  # of a terminal, in tracebacks
 WIDGETS = "application/vnd.jupyter.widget-state+json"
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -41,13 +45,13 @@ def chapters(names: list[str]) -> list[Path]:
     every = sorted(BOOK.glob("*.ipynb"))
     if not names:
         return every
-    found: list[Path] = []
+    matches = {name: [path for path in every if name in path.stem] for name in names}
     for name in names:
-        matches = [Path(name)] if Path(name).is_file() else [p for p in every if name in p.stem]
-        if not matches:
+        if Path(name).is_file():
+            matches[name] = [Path(name)]
+        elif not matches[name]:
             sys.exit(f"no chapter matches {name!r}; there are {', '.join(p.stem for p in every)}")
-        found += [p for p in matches if p not in found]
-    return found
+    return list(dict.fromkeys(path for name in names for path in matches[name]))
 
 
 def set_environment() -> None:
@@ -63,7 +67,7 @@ def execute(path: Path, timeout: int) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    notebook.metadata = {"kernelspec": KERNELSPEC, "language_info": LANGUAGE_INFO}
+    notebook.metadata = nbformat.from_dict(METADATA)
     client = NotebookClient(
         notebook,
         timeout=timeout,
@@ -84,55 +88,39 @@ def execute(path: Path, timeout: int) -> None:
 def tidy(notebook: Any) -> None:
     """Reduce the metadata to what a reader needs, and give cells and widgets lasting names."""
     state = notebook.metadata.get("widgets", {})
-    notebook.metadata = nbformat.from_dict(
-        {"kernelspec": KERNELSPEC, "language_info": LANGUAGE_INFO}
-    )
+    notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for number, cell in enumerate(notebook.cells):
         cell.metadata.pop("execution", None)
         cell.id = f"cell-{number:03d}"
-    merge_streams(notebook)
-    shorten_tracebacks(notebook)
-    shrink_pictures(notebook)
+        if cell.cell_type == "code":
+            cell.outputs = [*map(tidy_output, merged(cell.outputs))]
     if state.get(WIDGETS, {}).get("state"):
         notebook.metadata["widgets"] = state
         rename_widgets(notebook)
 
 
-def merge_streams(notebook: Any) -> None:
+def merged(outputs: list[Any]) -> Iterator[Any]:
     """One output for one stream: how the text was cut into messages depends on timing."""
-    for cell in notebook.cells:
-        merged: list[Any] = []
-        for output in cell.get("outputs", []):
-            last = merged[-1] if merged else None
-            same = last is not None and output.output_type == last.output_type == "stream"
-            if same and output.name == last.name:
-                last.text += output.text
-            else:
-                merged.append(output)
-        if cell.cell_type == "code":
-            cell.outputs = merged
+    for _, same in groupby(outputs, lambda output: output.get("name", id(output))):
+        first, *more = same
+        for output in more:
+            first.text += output.text
+        yield first
 
 
-def shorten_tracebacks(notebook: Any) -> None:
-    """Keep the part of a traceback that lies in the chapter; the rest names local folders."""
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if output.output_type == "error":
-                first, *frames, last = output.traceback
-                own = ("Cell ", output.ename)  # the chapter's cells, and the line over them
-                kept = [f for f in frames if COLOUR.sub("", f).startswith(own)]
-                output.traceback = [first, *kept, last]
-
-
-def shrink_pictures(notebook: Any) -> None:
-    """Store each PNG in 256 colours where that cannot be seen, as RGB without alpha elsewhere."""
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            if "image/png" in data:
-                png = shrink(base64.b64decode(data["image/png"]))
-                data["image/png"] = base64.b64encode(png).decode() + "\n"
+def tidy_output(output: Any) -> Any:
+    """Keep of a traceback what lies in the chapter; the rest names local folders. Store a PNG in
+    256 colours where that cannot be seen, as RGB without alpha elsewhere."""
+    if output.output_type == "error":
+        first, *frames, last = output.traceback
+        own = ("Cell ", output.ename)  # the chapter's cells, and the line over them
+        output.traceback = [first, *(f for f in frames if COLOUR.sub("", f).startswith(own)), last]
+    data = output.get("data", {})
+    if "image/png" in data:
+        png = shrink(base64.b64decode(data["image/png"]))
+        data["image/png"] = base64.b64encode(png).decode() + "\n"
+    return output
 
 
 def shrink(png: bytes) -> bytes:

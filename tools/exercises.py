@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Make notebooks to work in from the chapters: the exercises without their solutions.
 
-    tools/exercises.py [CHAPTER ...] [--out exercises]
+    tools/exercises.py [CHAPTER ...]
 
 Each solution is taken out, with its outputs, and an empty cell stands in its place; all else is the
 chapter. A notebook that is there already is kept, since it may hold somebody's work. The built book
@@ -10,9 +10,9 @@ offers the same notebooks beside the exercises of each chapter.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import links
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
+FOLDER = links.ROOT / "exercises"
 # A directive of sphinx-exercise: its fence, name, argument, options and text.
 BLOCK = re.compile(
     r"^(?P<fence>`{3,})\{(?P<kind>exercise|solution|solution-start|solution-end)\}[^\n]*\n"
@@ -64,7 +65,7 @@ def pieces(notebook: Any) -> Iterator[tuple[str, str | Any]]:
 
 
 def has_exercises(notebook: Any) -> bool:
-    return any(kind == "exercise" for kind, _ in pieces(notebook))
+    return "exercise" in dict(pieces(notebook))
 
 
 def without_solutions(notebook: Any, chapter: int) -> Iterator[Any]:
@@ -90,13 +91,8 @@ def without_solutions(notebook: Any, chapter: int) -> Iterator[Any]:
 
 
 def exercise_version(notebook: Any, name: str, repository: links.Repository) -> Any:
-    """The notebook to work in.
-
-    Args:
-        notebook: a chapter, executed.
-        name: of its file, which begins with its number; what links to a file beside it will link to
-            the public repository.
-    """
+    """The notebook to work in, of an executed chapter whose file has that name, which begins with
+    its number. What links to a file beside it will link to the public repository."""
     made = copy.deepcopy(notebook)
     opening, install, *rest = without_solutions(notebook, int(name[:2]))
     note = NOTE.format(chapter=repository.page(name))
@@ -118,8 +114,7 @@ def write_all(chapters: list[Path], folder: Path, repository: links.Repository) 
     """
     written = []
     for path in chapters:
-        notebook = nbformat.read(path, as_version=4)
-        target = folder / path.name
+        notebook, target = nbformat.read(path, as_version=4), folder / path.name
         if has_exercises(notebook) and not target.exists():
             folder.mkdir(parents=True, exist_ok=True)
             nbformat.write(exercise_version(notebook, path.name, repository), target)
@@ -127,18 +122,9 @@ def write_all(chapters: list[Path], folder: Path, repository: links.Repository) 
     return written
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("chapters", nargs="*", metavar="CHAPTER")
-    parser.add_argument("--out", type=Path, default=links.ROOT / "exercises")
-    arguments = parser.parse_args()
-    chapters = execute.chapters(arguments.chapters)
-    written = write_all(chapters, arguments.out, links.read_repository(links.ROOT))
-    for path in written:
-        print(path)
-    if not written:
-        print(f"nothing written: {arguments.out} has them already, or there are no exercises")
-
-
 if __name__ == "__main__":
-    main()
+    found = write_all(execute.chapters(sys.argv[1:]), FOLDER, links.read_repository(links.ROOT))
+    print(
+        *found or [f"nothing written: {FOLDER} has them already, or there are no exercises"],
+        sep="\n",
+    )

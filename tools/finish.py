@@ -26,29 +26,27 @@ yours.</p>"""
 # Where it stumbles, and what stands there instead.
 REPAIRS = [
     # The arrow that unfolds a part of the contents has no name.
-    (
-        re.compile(r'<summary>(?=<span class="toctree-toggle")'),
-        '<summary aria-label="Pages below">',
-    ),
+    (r'<summary>(?=<span class="toctree-toggle")', '<summary aria-label="Pages below">'),
     # A name that hides the words that are seen on the button.
-    (re.compile(r'<summary aria-label="Toggle hidden content">'), "<summary>"),
-    (re.compile(r'(search-button-field[^>]*) title="Search" aria-label="Search"'), r"\1"),
-    (re.compile(r'(<i class="theme-switch[^>]*?) +title="[^"]*"'), r"\1"),
+    (r'<summary aria-label="Toggle hidden content">', "<summary>"),
+    (r'(search-button-field[^>]*) title="Search" aria-label="Search"', r"\1"),
+    (r'(<i class="theme-switch[^>]*?) +title="[^"]*"', r"\1"),
     # A list whose children are no list items.
-    (re.compile(r'<div role="list" class="citation-list">'), '<div class="citation-list">'),
+    (r'<div role="list" class="citation-list">', '<div class="citation-list">'),
     # The mark and the title, outside every landmark.
     (
-        re.compile(r'<div class="sidebar-primary-item">(?=\s*<a class="navbar-brand)'),
+        r'<div class="sidebar-primary-item">(?=\s*<a class="navbar-brand)',
         '<div class="sidebar-primary-item" role="navigation" aria-label="Home">',
     ),
     # A head without a word, over a column that needs none.
-    (re.compile(r'<th class="head[^"]*">(?:<p></p>)?</th>'), "<td></td>"),
+    (r'<th class="head[^"]*">(?:<p></p>)?</th>', "<td></td>"),
 ]
 # The parameters of a long signature are definitions without terms: a list of plain items.
 PARAMETERS = re.compile(r'<dl>\n((?:<dd><em class="sig-param">.*</dd>\n)+)</dl>')
-PARAMETER = re.compile(r"<dd>(.*)</dd>\n")
+PARAMETER, ITEM = re.compile(r"<dd>(.*)</dd>\n"), r"<li>\1</li>\n"
 # Lines of a table's cell that are points of a list: where one wraps, they run together.
 POINTS = re.compile(r"<td><p>((?:(?!</p>).)*?<br>(?:(?!</p>).)*)</p></td>", re.DOTALL)
+LIST = '<td><ul class="points"><li>{}</li></ul></td>'
 # What a no-break space has no place in, and the text between.
 CODE_OR_TAG = re.compile(r"(<(pre|code|script|style)\b.*?</\2>|<[^>]*>)", re.DOTALL)
 PERCENT = re.compile(r"(?<=\d) %")
@@ -57,24 +55,15 @@ PERCENT = re.compile(r"(?<=\d) %")
 def mend(html: str) -> str:
     """A page that a screen reader can read, and that breaks its lines where it may."""
     for found, better in REPAIRS:
-        html = found.sub(better, html)
-    html = POINTS.sub(_points, html)
+        html = re.sub(found, better, html)
+    html = POINTS.sub(lambda cell: LIST.format(cell[1].replace("<br>", "</li><li>")), html)
     parts = CODE_OR_TAG.split(html)  # text, code or tag, its name or None, text, …
     parts[::3] = [PERCENT.sub("\N{NO-BREAK SPACE}%", text) for text in parts[::3]]
     del parts[2::3]
-    html = "".join(parts)
     return PARAMETERS.sub(
-        lambda m: f'<ul class="sig-parameters">\n{PARAMETER.sub(_item, m[1])}</ul>', html
+        lambda listed: f'<ul class="sig-parameters">\n{PARAMETER.sub(ITEM, listed[1])}</ul>',
+        "".join(parts),
     )
-
-
-def _points(cell: re.Match[str]) -> str:
-    points = "".join(f"<li>{point}</li>" for point in cell[1].split("<br>"))
-    return f'<td><ul class="points">{points}</ul></td>'
-
-
-def _item(parameter: re.Match[str]) -> str:
-    return f"<li>{parameter[1]}</li>\n"
 
 
 def offer_exercises(app: Sphinx, document: nodes.document) -> None:
@@ -108,8 +97,7 @@ def finish(app: Sphinx, problem: Exception | None) -> None:
     repository = links.read_repository(links.ROOT)
     exercises.write_all(chapters, Path(app.outdir) / FOLDER, repository)
     for page in Path(app.outdir).rglob("*.html"):
-        html = page.read_text(encoding="utf-8")
-        page.write_text(mend(html), encoding="utf-8")
+        page.write_text(mend(links.read(page)), encoding="utf-8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
