@@ -34,7 +34,7 @@ from labkit.training.validation import Validation
 RESULTS = Path(__file__).resolve().parent.parent / "book" / "results"
 LARGEST = 7_000_000  # bytes of a weights file
 # The settings of a run that `tried` lists.
-SHOWN = (
+SHOWN = [
     "generator.width",
     "generator.padding",
     "generator.initialisation",
@@ -55,7 +55,7 @@ SHOWN = (
     "schedule",
     "clip_norm",
     "ema",
-)
+]
 SECOND_STAGE = ("objective.", "adversarial.")
 app = typer.Typer(help=__doc__.splitlines()[0], add_completion=False)
 

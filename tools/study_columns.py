@@ -13,14 +13,16 @@ Student's, over the seeds. About ten minutes on one core.
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+import typer
 
 from labkit.book.studies.probe import Holes
 from labkit.book.studies.run import cost
@@ -45,11 +47,12 @@ from labkit.training.trainer import train
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZE, SIDE, MARGIN = 40, 20, 2  # picture, hole, and what stays known along each edge, in pixels
+TOGETHER = "three columns"
 ARMS = {  # kernels and width: 252, 248, 227 and 274 thousand parameters
     "7×7 alone": ((7,), 8),
     "5×5 alone": ((5,), 10),
     "3×3 alone": ((3,), 18),
-    "three columns": ((7, 5, 3), 6),
+    TOGETHER: ((7, 5, 3), 6),
 }
 TEST_FACES = 500
 BATCH, LEARNING_RATE = 16, 5e-4
@@ -131,63 +134,49 @@ def row(name: str, runs: list[dict[str, float]]) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5, help="runs of each arm, 2 or more")
-    parser.add_argument("--steps", type=int, default=400, help="training steps of each run")
-    default = ROOT / "book" / "results" / "columns.json"
-    parser.add_argument("--output", type=Path, default=default)
-    arguments = parser.parse_args()
-    if arguments.seeds < 2:
-        parser.error(f"--seeds {arguments.seeds} must be at least 2")
-
+def main(
+    seeds: Annotated[int, typer.Option(min=2, help="runs of each arm")] = 5,
+    steps: Annotated[int, typer.Option(help="training steps of each run")] = 400,
+    output: Path = ROOT / "book" / "results" / "columns.json",
+) -> None:
+    """Train the arms, and write what they score."""
     torch.set_num_threads(1)  # small layers: a second thread gains little
     test = Test()
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in ARMS}
     quietest: dict[str, list[float]] = {name: [] for name in ARMS}
-    for seed in range(arguments.seeds):
-        for name in ARMS:
-            with tempfile.TemporaryDirectory() as folder:
-                config = training(name, seed, arguments.steps)
-                cpu = Hardware(accelerator="cpu", workers=0)
-                train(config, Path(folder) / "run", hardware=cpu, progress=False)
-                model = load_generator(Path(folder) / "run")
-            runs[name].append(test.scores(test.fill(model)))
-            quietest[name].append(round(test.quietest_column(model), 3))
-            score, scale = runs[name][-1]["psnr"], quietest[name][-1]
-            print(f"seed {seed}  {name:14} {score:.2f} dB, quietest column {scale:.3f}", flush=True)
+    for seed, name in product(range(seeds), ARMS):
+        with tempfile.TemporaryDirectory() as folder:
+            run, cpu = Path(folder) / "run", Hardware(accelerator="cpu", workers=0)
+            train(training(name, seed, steps), run, hardware=cpu, progress=False)
+            model = load_generator(run)
+        runs[name].append(test.scores(test.fill(model)))
+        quietest[name].append(round(test.quietest_column(model), 3))
+        score, scale = runs[name][-1]["psnr"], quietest[name][-1]
+        print(f"seed {seed}  {name:14} {score:.2f} dB, quietest column {scale:.3f}", flush=True)
 
-    together = runs["three columns"]
     rows = []
     for name in ARMS:
         fields = [receptive_field(kernel, ()) for kernel in arm(name).kernels]
         made = {"width": arm(name).width, **cost(arm(name), SIZE), "fields": fields}
         rows.append(row(name, runs[name]) | made | {"quietest_column": quietest[name]})
-        if name != "three columns":
-            gain = [a["psnr"] - b["psnr"] for a, b in zip(together, runs[name], strict=True)]
-            rows[-1]["three_columns_gain_db"] = interval(gain)
+        if name != TOGETHER:
+            pairs = zip(runs[TOGETHER], runs[name], strict=True)
+            rows[-1]["three_columns_gain_db"] = interval([a["psnr"] - b["psnr"] for a, b in pairs])
     baselines = []
     for method in ("mean", "telea"):
         scores = test.scores(test.classical(method))
         baselines.append({"method": method} | {key: round(v, 4) for key, v in scores.items()})
-    command = f"tools/study_columns.py --seeds {arguments.seeds} --steps {arguments.steps}"
-    result = {
-        "rows": rows,
-        "baselines": baselines,
-        "environment": {
-            "command": command,
-            **{name: machine()[name] for name in ("date", "python", "torch", "numpy")},
-            "size": SIZE,
-            "hole": SIDE,
-            "steps": arguments.steps,
-            "batch": BATCH,
-            "learning_rate": LEARNING_RATE,
-        },
+    environment = {
+        "command": f"tools/study_columns.py --seeds {seeds} --steps {steps}",
+        **{name: machine()[name] for name in ("date", "python", "torch", "numpy")},
+        **{"size": SIZE, "hole": SIDE, "steps": steps},
+        **{"batch": BATCH, "learning_rate": LEARNING_RATE},
     }
+    result = {"rows": rows, "baselines": baselines, "environment": environment}
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_text(arguments.output, text)
-    print(f"wrote {arguments.output}")
+    write_text(output, text)
+    print(f"wrote {output}")
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)
