@@ -21,7 +21,7 @@ from labkit.cli.common import (
 )
 from labkit.cli.options import given, with_options
 from labkit.errors import InputError, check_choice
-from labkit.files import atomic_write, make_folder
+from labkit.files import make_folder, write_text
 from labkit.settings import MaskConfig
 from labkit.settings.base import Switch, Text, settings
 from labkit.settings.configure import mask_settings
@@ -36,9 +36,6 @@ Say = Callable[[str], None]
 Write = Callable[[dict[str, object]], None]
 NAMES = ("attention", "bottleneck", "confidence", "prior", "upsampling")
 TABLE = "table"
-_OF_THE_TABLE = tuple(
-    f"table__{field}" for field in ("pairs", "row", "weights", "squeezenet", "padding", "train")
-)
 _OF_THE_OTHERS = ("pictures", "keep", "jobs")
 _PROTOCOL_SIZE = 256
 
@@ -188,4 +185,4 @@ def _write(path: Path, command: str, result: dict[str, object]) -> None:
 
     whole = {**result, "environment": machine() | {"command": command}}
     text = json.dumps(whole, ensure_ascii=False, allow_nan=False) + "\n"
-    atomic_write(path, lambda file: file.write(text.encode()))
+    write_text(path, text)

@@ -142,36 +142,26 @@ def _with_critics(base: TrainConfig) -> TrainConfig:
     return dataclasses.replace(base, warm_up=warm_up, objective=objective, adversarial=stage)
 
 
+def _each(setting: str, *values: str) -> dict[str, dict[str, str]]:
+    """An arm for each value of a setting, called as the value."""
+    return {value: {setting: value} for value in values}
+
+
 STUDIES: dict[str, Study] = {
     "bottleneck": Study(
         question="What replaces the dense middle?",
         reference="dilated",
-        generators={
-            "dilated": {},
-            "plain": {"bottleneck": "plain"},
-            "dense": {"bottleneck": "dense"},
-        },
+        generators={"dilated": {}, **_each("bottleneck", "plain", "dense")},
     ),
     "confidence": Study(
         question="Which missing pixels should count?",
         reference="gaussian",
-        kernels={
-            "gaussian": "gaussian",
-            "laplacian": "laplacian",
-            "released": "released",
-            "none": None,
-        },
+        kernels={name: name for name in ("gaussian", "laplacian", "released")} | {"none": None},
     ),
     "attention": Study(
         question="Where should a network look, and do checkerboards come earlier?",
         reference="base",
-        generators={
-            "base": {},
-            "se": {"attention": "se"},
-            "a2": {"attention": "a2"},
-            "se-report": {"attention": "se-report"},
-            "a2-report": {"attention": "a2-report"},
-        },
+        generators={"base": {}, **_each("attention", "se", "a2", "se-report", "a2-report")},
         two_stages=True,
     ),
     "upsampling": Study(
@@ -179,23 +169,14 @@ STUDIES: dict[str, Study] = {
         reference="released",
         generators={
             "released": {},
-            "nearest": {"upsample": "nearest"},
-            "bilinear": {"upsample": "bilinear"},
-            "transposed-4": {"upsample": "transposed-4"},
-            "transposed-3": {"upsample": "transposed-3"},
-            "subpixel": {"upsample": "subpixel"},
+            **_each("upsample", "nearest", "bilinear"),
+            **_each("upsample", "transposed-4", "transposed-3", "subpixel"),
         },
     ),
     "prior": Study(
         question="What need a network not learn?",
         reference="none",
-        generators={
-            "none": {},
-            "mean": {"prior": "mean"},
-            "push-pull": {"prior": "push-pull"},
-            "harmonic": {"prior": "harmonic"},
-            "biharmonic": {"prior": "biharmonic"},
-        },
+        generators={"none": {}, **_each("prior", "mean", "push-pull", "harmonic", "biharmonic")},
     ),
 }
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -25,7 +24,7 @@ from labkit.book.studies.probe import Measures, Probe
 from labkit.book.studies.registry import Scale, Study
 from labkit.errors import InputError
 from labkit.evaluation.statistics import student_interval
-from labkit.files import CONFIG, atomic_write
+from labkit.files import CONFIG, write_text
 from labkit.images import read_image, write_image
 from labkit.nn.generator import GMCNN, count_parameters
 from labkit.nn.weights import load_generator, save_generator
@@ -149,7 +148,7 @@ def run_one(config: TrainConfig, plan: Plan) -> None:
         measured = probe.measure(model, thorough=step == config.steps)
         curve[:] = [entry for entry in curve if entry["step"] < step]
         curve.append({"step": step, **measured})
-        _write(folder / "curve.json", curve)
+        write_text(folder / "curve.json", json.dumps(curve))
         if step == config.steps:
             write_image(folder / "fills.png", probe.pictures(model))
 
@@ -159,7 +158,7 @@ def run_one(config: TrainConfig, plan: Plan) -> None:
         config, folder, hardware=hardware, resume=folder.exists(), progress=False, observe=observe
     )
     seconds = round(time.perf_counter() - began, 1)
-    _write(_done(folder), {"seconds": seconds})
+    write_text(_done(folder), json.dumps({"seconds": seconds}))
 
 
 def result(study: Study, plan: Plan) -> dict[str, object]:
@@ -273,8 +272,3 @@ def _done(folder: Path) -> Path:
 def _curve(folder: Path) -> list[dict[str, float]]:
     path = folder / "curve.json"
     return json.loads(path.read_text()) if path.exists() else []
-
-
-def _write(path: Path, value: object) -> None:
-    os.makedirs(path.parent, exist_ok=True)
-    atomic_write(path, lambda file: file.write(json.dumps(value).encode()))

@@ -26,7 +26,7 @@ from labkit.evaluation.methods import Method, open_methods
 from labkit.evaluation.pairs import Pairs
 from labkit.evaluation.protocol import ProtocolConfig, evaluate
 from labkit.evaluation.statistics import AS_REPORTED, Score, summarise
-from labkit.files import CONFIG, WEIGHTS, atomic_write
+from labkit.files import CONFIG, WEIGHTS, write_text
 from labkit.nn.weights import load_generator, read_metadata, weights_hash
 from labkit.settings import Hardware, TrainConfig
 from labkit.training.checkpoint import read_metrics
@@ -203,7 +203,10 @@ class Scorer:
         config = ProtocolConfig(size=size, as_reported=True)
         scores = evaluate(self.pairs, [method], config, lpips=self.lpips).scores
         key = self._key(method.weights_sha256)
-        _write(path, {"key": key, "scores": [dataclasses.asdict(score) for score in scores]})
+        write_text(
+            path,
+            json.dumps({"key": key, "scores": [dataclasses.asdict(score) for score in scores]}),
+        )
         return scores
 
     def _key(self, digest: str | None) -> str:
@@ -254,8 +257,3 @@ def _record(plan: TablePlan, row: TableRow) -> dict[str, object]:
 def _metrics(plan: TablePlan, row: TableRow) -> list[dict[str, Any]]:
     path = plan.folder(row) / "metrics.jsonl"
     return read_metrics(path) if path.exists() else []
-
-
-def _write(path: Path, value: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, lambda file: file.write(json.dumps(value).encode()))
