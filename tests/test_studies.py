@@ -285,7 +285,7 @@ def test_on_the_command_line(tmp_path, capsys):
         (["--weights", "faces"], "--weights faces means nothing"),
         (["--squeezenet", "s.pth"], "--squeezenet s.pth means nothing"),
         (["--no-train"], "--no-train means nothing"),
-        (["--device", "cpu:0"], "--device cpu:0: is none that a study runs on; choose from auto"),
+        (["--device", "cpu:0"], "device 'cpu:0' is unknown; one of auto"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_any_run(

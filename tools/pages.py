@@ -44,7 +44,7 @@ def table(*rows: tuple[str, ...]) -> str:
 def chapter_times(root: Path) -> Iterator[tuple[str, str, int, int, str]]:
     """(file, title, minutes to read, seconds to run, hardware) of each chapter."""
     for path in links.chapter_paths(root):
-        opening = links.source(json.loads(path.read_text(encoding="utf-8"))["cells"][0])
+        opening = links.source(json.loads(links.read(path))["cells"][0])
         time, hardware = TIME.search(opening), HARDWARE.search(opening)
         if not time or not hardware:
             sys.exit(f"{path.name}: no 'N minutes to read, N seconds to run', or no hardware")
@@ -55,7 +55,7 @@ def chapter_times(root: Path) -> Iterator[tuple[str, str, int, int, str]]:
 
 def tested_versions(root: Path) -> tuple[str, dict[str, str]]:
     """The Python that constraints.txt was written under, and the version of each package."""
-    text = (root / "constraints.txt").read_text(encoding="utf-8")
+    text = links.read(root / "constraints.txt")
     pins = (Requirement(line) for line in text.splitlines() if line and not line.startswith("#"))
     versions = {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in pins}
     versions["torch"], versions["torchvision"], python = TORCH.search(text).groups()
@@ -63,7 +63,7 @@ def tested_versions(root: Path) -> tuple[str, dict[str, str]]:
 
 
 def read_project(root: Path) -> dict[str, Any]:
-    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return tomllib.loads(links.read(root / "pyproject.toml"))["project"]
 
 
 def direct_requirements(root: Path) -> Iterator[tuple[str, Requirement]]:
