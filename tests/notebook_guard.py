@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from execute import COLOUR, KERNELSPEC, LANGUAGE_INFO, WIDGET_VIEW, WIDGETS
+from execute import COLOUR, METADATA, WIDGET_VIEW, WIDGETS
 from IPython.core.inputtransformer2 import TransformerManager
 from pages import TIME
 
@@ -214,8 +214,7 @@ def figures(notebook: Any) -> list[str]:
 def metadata(notebook: Any) -> list[str]:
     """The same few facts in every chapter, none of them about one machine."""
     kept = {key: value for key, value in notebook.metadata.items() if key != "widgets"}
-    wanted = {"kernelspec": KERNELSPEC, "language_info": LANGUAGE_INFO}
-    return [] if kept == wanted else [f"metadata {kept}; run `make notebooks`"]
+    return [] if kept == METADATA else [f"metadata {kept}; run `make notebooks`"]
 
 
 def layout(notebook: Any) -> list[str]:
