@@ -108,7 +108,7 @@ class DataConfig:
     """Training pictures: faces (rendered), photos (scikit-image's), a folder or a tar file; paths
     may be repeated."""
     validation: Annotated[Sources, "--validation"] = ()
-    """Validation pictures, as --data; by default 5 % held out of --data (photos: their test part)."""
+    """Validation pictures, as --data; by default 5 % held out of --data, or photos' test part."""
     masks: MaskConfig = field(default_factory=MaskConfig)
     """How holes are drawn, in training and validation."""
     size: Annotated[Whole, Field(ge=SMALLEST_SIDE), "--size"] = 64
