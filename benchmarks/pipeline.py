@@ -25,7 +25,7 @@ from measure import arguments, finish, median, save
 from PIL import Image
 from training_step import labkit_step
 
-from labkit.data.batches import BatchesByStep, load_batches
+from labkit.data.batches import BatchesByStep, load_batches, vary
 from labkit.data.folder import ImageFolder
 from labkit.data.photos import Photos
 from labkit.images import from_uint8
@@ -87,7 +87,7 @@ def stages(small: Path, large: Path, size: int, count: int) -> dict[str, float]:
     work: dict[str, Callable[[int], object]] = {
         f"decode {size} px JPEG": lambda i: sources[small].batch([i]),
         f"decode {LARGER * size} px JPEG, resize": lambda i: sources[large].batch([i]),
-        "crop, resize, flip": lambda _: AUGMENTATION(picture, size, rng),
+        "crop, resize, flip": lambda _: vary(picture, AUGMENTATION, size, rng),
     }
     for kind in ("rectangle", "free-form", "irregular"):
         config = MaskConfig(kind=kind)

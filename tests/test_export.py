@@ -130,7 +130,7 @@ def test_variants_export(options, tmp_path):
 def test_errors_say_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="16×16 is too small"):
         export_onnx("faces", 16, tmp_path / "x.onnx")
-    with pytest.raises(InputError, match="packaged weights: celeba, faces"):
+    with pytest.raises(InputError, match="packaged weights: celeba, celeba-sharp, faces"):
         export_onnx("nobody", 64, tmp_path / "x.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(InputError, match=r"onnxruntime is not installed.*labkit\[export\]"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from labkit.nn.weights import PACKAGED, read_metadata, weights_hash
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "book" / "results"
 CARD = (PACKAGED / "README.md").read_text(encoding="utf-8").split("## `celeba`")[1]
+SHARP = CARD.split("## `celeba-sharp`")[1].split("\n## ")[0]
 NAMES = {
     "telea": "Telea's method",
     "ns": "Navier–Stokes",
@@ -58,6 +60,24 @@ def test_the_card_says_in_which_measures_the_network_leads() -> None:
         "ahead of it in SSIM, L1 and LPIPS; ahead of Telea in PSNR, SSIM and L1, and in LPIPS a "
         "difference is not shown"
     ) in CARD
+
+
+def test_the_card_of_the_sharp_network_quotes_the_table() -> None:
+    found = rows(256)
+    for name in ("gmcnn celeba-sharp", "gmcnn celeba", "telea"):
+        psnr, lpips = (found[name][measure]["mean"] for measure in ("psnr", "lpips"))
+        assert re.search(rf"{psnr:.2f} dB(, LPIPS| and) {lpips:.3f}", SHARP), name
+    summary = json.loads((RESULTS / "table1-256.json").read_text())
+    mine = [row for row in summary["differences"] if AS_REPORTED not in row["method"]]
+    leads = {r["minus"]: r["lpips"] for r in mine if r["method"] == "gmcnn celeba-sharp"}
+    leads |= {
+        r["method"]: {"low": -r["lpips"]["high"], "high": -r["lpips"]["low"]}
+        for r in mine
+        if r["minus"] == "gmcnn celeba-sharp"
+    }
+    assert len(leads) == 7 and all(lead["high"] < 0 for lead in leads.values())
+    telea = leads["telea"]
+    assert f"{-telea['high']:.3f} to {-telea['low']:.3f} below Telea in LPIPS" in SHARP
 
 
 def test_where_the_card_says_the_network_leads() -> None:

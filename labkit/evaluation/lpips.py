@@ -24,6 +24,7 @@ from labkit.errors import InputError
 from labkit.images import to_tensor
 from labkit.nn.features import Features
 from labkit.nn.tensor_files import read_tensors
+from labkit.settings.network import SMALLEST_SIDE
 
 LAYERS = ("relu1", "fire3", "fire5", "fire6", "fire7", "fire8", "fire9")
 _HEADS = Path(__file__).with_name("lpips-squeeze.safetensors")
@@ -54,6 +55,11 @@ class LPIPS(nn.Module):
         if image.shape != other.shape:
             raise InputError(
                 f"images of different shapes: {tuple(image.shape)} and {tuple(other.shape)}"
+            )
+        if min(image.shape[-2:]) < SMALLEST_SIDE:
+            size = "×".join(map(str, image.shape[-2:]))
+            raise InputError(
+                f"images of {size} pixels are too small for LPIPS", f"{SMALLEST_SIDE} will do"
             )
         ours, theirs = self.features(image), self.features(other)
         total = image.new_zeros(len(image))
