@@ -57,9 +57,8 @@ class LPIPS(nn.Module):
                 f"images of different shapes: {tuple(image.shape)} and {tuple(other.shape)}"
             )
         if min(image.shape[-2:]) < SMALLEST_SIDE:
-            size = "×".join(map(str, image.shape[-2:]))
             raise InputError(
-                f"images of {size} pixels are too small for LPIPS", f"{SMALLEST_SIDE} will do"
+                f"{tuple(image.shape[-2:])}: too small for LPIPS", "32 pixels a side will do"
             )
         ours, theirs = self.features(image), self.features(other)
         total = image.new_zeros(len(image))
