@@ -53,9 +53,7 @@ class LPIPS(nn.Module):
     @torch.no_grad()
     def forward(self, image: Tensor, other: Tensor) -> Tensor:
         if image.shape != other.shape:
-            raise InputError(
-                f"images of different shapes: {tuple(image.shape)} and {tuple(other.shape)}"
-            )
+            raise InputError(f"different shapes: {tuple(image.shape)} and {tuple(other.shape)}")
         if min(image.shape[-2:]) < SMALLEST_SIDE:
             raise InputError(
                 f"{tuple(image.shape[-2:])}: too small for LPIPS", "32 pixels a side will do"
