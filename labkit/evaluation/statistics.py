@@ -90,7 +90,7 @@ def _finite(values: Sequence[float] | np.ndarray) -> np.ndarray:
 def tenth_of(hole_ratio: float) -> tuple[float, float]:
     """The tenth that a hole ratio lies in, lower end included: 0.25 → (0.2, 0.3).
 
-    Not NVIDIA's bins (`labkit.masks.bin_index`), which begin at 0.01 and include their upper end.
+    Not NVIDIA's bins (`labkit.masks.ratio.bin_index`), which begin at 0.01 and include their upper end.
     """
     # A ratio such as 0.3 is stored a little below itself in places: 1e-9 is less than one pixel.
     index = min(int(hole_ratio / BIN_WIDTH + 1e-9), round(1 / BIN_WIDTH) - 1)
@@ -101,9 +101,9 @@ def summarise(scores: Sequence[Score], *, seed: int = 0) -> list[dict[str, objec
     """The rows of ``summary.json``, one a method, in the order the methods first appear.
 
     Returns:
-        ``[{"method", "pairs", "psnr": interval, "ssim": …, "l1": …, "lpips": …, "by_hole_ratio":
-        [{"from", "to", "pairs", "psnr", "ssim", "l1", "lpips"}]}]``, without "lpips" where it was
-        not measured, and with those tenths only that hold a pair.
+        "method", "pairs", an interval each of "psnr", "ssim", "l1" and "lpips", and
+        "by_hole_ratio", a list with "from", "to", "pairs" and the means; without "lpips" where it
+        was not measured, and with those tenths only that hold a pair.
     """
     rows: list[dict[str, object]] = []
     for method in dict.fromkeys(score.method for score in scores):

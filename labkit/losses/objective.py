@@ -4,7 +4,7 @@ Source: Wang et al. 2018, equation 9 (equation 5 of the report)::
 
     L = L_c + λ_mrf L_mrf + λ_adv L_adv
 
-`labkit.settings.OBJECTIVES` holds it as paper, PyTorch release and report have it. Chapter 11
+``labkit.settings.OBJECTIVES`` holds it as paper, PyTorch release and report have it. Chapter 11
 trains with it; chapter 14 lists what they do otherwise.
 """
 

@@ -1,7 +1,7 @@
 """Critics (discriminators): how real does a picture look, as a whole and at the hole?
 
 Source: Wang et al. 2018 (arXiv 1810.08771), section 3.2; spectral norm: Miyato et al. 2018.
-`labkit.settings.CRITICS` holds the layers of the releases and the Keras port. Chapter 7 derives
+``labkit.settings.CRITICS`` holds the layers of the releases and the Keras port. Chapter 7 derives
 them, chapter 14 lists what the releases do otherwise.
 """
 
