@@ -90,8 +90,7 @@ def _finite(values: Sequence[float] | np.ndarray) -> np.ndarray:
 def tenth_of(hole_ratio: float) -> tuple[float, float]:
     """The tenth that a hole ratio lies in, lower end included: 0.25 → (0.2, 0.3).
 
-    Not NVIDIA's bins (`labkit.masks.ratio.bin_index`): those begin at 0.01 and include their upper
-    end.
+    Not NVIDIA's bins (`labkit.masks.ratio.bin_index`), which include their upper end.
     """
     # A ratio such as 0.3 is stored a little below itself in places: 1e-9 is less than one pixel.
     index = min(int(hole_ratio / BIN_WIDTH + 1e-9), round(1 / BIN_WIDTH) - 1)
