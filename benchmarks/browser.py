@@ -28,7 +28,7 @@ import numpy as np
 from PIL import Image
 
 from labkit.faces import RenderedFaces
-from labkit.files import atomic_write
+from labkit.files import write_text
 from labkit.machine import machine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -151,7 +151,7 @@ def main() -> None:
         "environment": environment,
     }
     text = json.dumps(results, indent=2) + "\n"
-    atomic_write(options.output, lambda file: file.write(text.encode()))
+    write_text(options.output, text)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from labkit.files import atomic_write
+from labkit.files import write_text
 from labkit.machine import machine
 
 MEBIBYTE = 1 << 20
@@ -157,4 +157,4 @@ def save(options: argparse.Namespace, name: str, section: dict[str, object]) -> 
     where = machine() | {"threads": options.threads, "device": options.device}
     results[name] = section | {"command": command, "environment": where}
     text = json.dumps(dict(sorted(results.items())), indent=2) + "\n"
-    atomic_write(path, lambda file: file.write(text.encode()))
+    write_text(path, text)

@@ -33,7 +33,7 @@ from pathlib import Path
 import torch
 
 from labkit.errors import InputError
-from labkit.files import atomic_write
+from labkit.files import write_text
 from labkit.machine import auto_precision, fast_bf16, machine
 from labkit.nn.generator import GMCNN
 from labkit.nn.weights import load_generator, read_metadata
@@ -349,7 +349,7 @@ def add_record(path: Path | None, task: dict[str, object], record: dict[str, obj
         if each["standing"]:
             del best[start]
     text = json.dumps(whole | {"records": records}, indent=2) + "\n"
-    atomic_write(path, lambda file: file.write(text.encode()))
+    write_text(path, text)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from labkit.settings.base import leaves
+from labkit.settings.base import leaves, types_in
 
-_SCALARS = {bool, int, float}
+_SCALARS = (bool, int, float)
 
 
 def with_options(
@@ -54,11 +54,6 @@ def _panel(name: str, panels: Mapping[str, str]) -> str | None:
     return next((title for start, title in panels.items() if name.startswith(start)), None)
 
 
-def _within(annotation: Any) -> set:
-    """Every type that an annotation mentions."""
-    return {annotation}.union(*map(_within, get_args(annotation)))
-
-
 def _parameter(name: str, field: Any, panel: str | None) -> inspect.Parameter:
     default = getattr(field.default, "kernel", field.default)
     if isinstance(default, tuple):
@@ -73,7 +68,7 @@ def _parameter(name: str, field: Any, panel: str | None) -> inspect.Parameter:
         rich_help_panel=panel,
     )
     several = "several" in (field.json_schema_extra or {})
-    kind: Any = next(iter(_within(field.annotation) & _SCALARS), str)
+    kind: Any = next((t for t in types_in(field.annotation) if t in _SCALARS), str)
     return inspect.Parameter(
         name.replace(".", "__"),
         inspect.Parameter.KEYWORD_ONLY,

@@ -75,10 +75,8 @@ def train(
 
     To see it work: labkit train --preset tiny --out runs/tiny
     """
-    chosen = given(options)
     hardware = Hardware(**given(options, "hardware."))
-    for name in [name for name in chosen if name.startswith("hardware.")]:
-        del chosen[name]
+    chosen = given({k: v for k, v in options.items() if not k.startswith("hardware__")})
 
     from lightning_fabric.utilities import rank_zero_only
 

@@ -27,7 +27,7 @@ from labkit.evaluation.html_report import html_report
 from labkit.evaluation.methods import Method
 from labkit.evaluation.protocol import Evaluation, ProtocolConfig
 from labkit.evaluation.statistics import Score
-from labkit.files import atomic_write
+from labkit.files import write_text
 from labkit.images import write_image
 from labkit.machine import machine
 
@@ -145,4 +145,4 @@ def _json(value: object) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    atomic_write(path, lambda file: file.write(text.encode()))
+    write_text(path, text)

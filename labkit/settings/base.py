@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import wraps
-from typing import Annotated, Any, TypeVar, dataclass_transform
+from typing import Annotated, Any, TypeVar, dataclass_transform, get_args
 
 import pydantic
 from pydantic import ConfigDict, Field, Strict, ValidationError
@@ -68,15 +68,18 @@ def leaves(cls: type, prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for field in fields(cls):
         info = cls.__pydantic_fields__[field.name]  # type: ignore[attr-defined]
-        nested = next((kind for kind in _kinds(info.annotation) if is_dataclass(kind)), None)
+        nested = next(
+            (t for t in types_in(info.annotation) if isinstance(t, type) and is_dataclass(t)), None
+        )
         found[prefix + field.name] = info
         if nested is not None and not any(isinstance(text, str) for text in info.metadata):
             found |= leaves(nested, f"{prefix}{field.name}.")
     return found
 
 
-def _kinds(annotation: Any) -> tuple:
-    return getattr(annotation, "__args__", (annotation,))
+def types_in(annotation: Any) -> list:
+    """Everything that an annotation mentions, itself first."""
+    return [annotation, *(found for part in get_args(annotation) for found in types_in(part))]
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

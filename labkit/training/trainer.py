@@ -25,7 +25,7 @@ from tqdm import tqdm
 from labkit.data.batches import BatchesByStep, load_batches
 from labkit.data.device_cache import PictureCache
 from labkit.errors import InputError
-from labkit.files import atomic_write
+from labkit.files import write_text
 from labkit.images import from_uint8, write_image
 from labkit.losses.objective import Terms
 from labkit.machine import arithmetic
@@ -79,7 +79,7 @@ def train(
     loop = _Loop(fabric, run, config, initial_generator(start), hardware.workers)
     # Only now that data, features and networks are there does the folder become the run's.
     if not (resume or previous) and fabric.is_global_zero:
-        atomic_write(run.config, lambda file: file.write(config.to_json().encode()))
+        write_text(run.config, config.to_json())
     if resumed:
         loop.restore(run.load_state(previous=previous))
         if previous and fabric.is_global_zero:
