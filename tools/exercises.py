@@ -3,9 +3,10 @@
 
     tools/exercises.py [CHAPTER ...]
 
-Each solution is taken out, with its outputs, and an empty cell stands in its place; all else is the
-chapter. A notebook that is there already is kept, since it may hold somebody's work. The built book
-offers the same notebooks beside the exercises of each chapter.
+Each solution is taken out, with its outputs. An empty cell stands in its place, with the call that
+checks an answer as a comment; all else is the chapter. A notebook that is there already is kept,
+since it may hold somebody's work. The built book offers the same notebooks beside the exercises of
+each chapter.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ import labkit
 if not Path("results").is_dir():  # this notebook lies outside the book's folder
     os.chdir(Path(labkit.__file__).resolve().parent.parent / "book")"""
 YOUR_CODE = "# Your solution"
+CHECKS = re.compile(r"^check\(.*\)$", re.MULTILINE)
 YOUR_WORDS = "*Your solution:*"
 
 
@@ -70,15 +72,17 @@ def has_exercises(notebook: Any) -> bool:
 
 def without_solutions(notebook: Any, chapter: int) -> Iterator[Any]:
     """The cells of the exercise version; exercises are numbered as on the chapter's page."""
-    number, solving, code = 0, False, False
+    number, solving, code, checks = 0, False, False, ""
     for kind, piece in pieces(notebook):
         if kind == "solution-start":
-            solving, code = True, False
+            solving, code, checks = True, False, ""
         elif kind == "solution-end":
             solving = False
-            yield new_code_cell(YOUR_CODE) if code else new_markdown_cell(YOUR_WORDS)
+            yield new_code_cell(YOUR_CODE + checks) if code else new_markdown_cell(YOUR_WORDS)
         elif solving:
             code = code or kind == "cell"
+            if kind == "cell":
+                checks += "".join(f"\n\n# {line}" for line in CHECKS.findall(piece.source))
         elif kind == "cell":
             yield copy.deepcopy(piece)
         elif kind == "exercise":
