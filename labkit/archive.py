@@ -89,7 +89,7 @@ def list_files(path: PathLike | Sequence[PathLike], suffixes: Iterable[str]) -> 
         found = _list_folder(place, wanted) if place.is_dir() else _list_tar(place, wanted)
         if not found:
             raise InputError(
-                f"{place}: holds no {', '.join(wanted)} files",
+                f"{place}: holds no {', '.join(wanted[:4])} files",
                 "name the folder or tar file that does",
             )
         entries += found

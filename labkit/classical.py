@@ -39,14 +39,16 @@ def mean_colour(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def telea(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Telea's fast marching with a radius of 3 pixels."""
+    """Telea's fast marching with a radius of 3 pixels; in a picture of one row or column, the
+    nearest known pixel."""
     import cv2
 
     return _opencv(image, mask, cv2.INPAINT_TELEA)
 
 
 def navier_stokes(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The Navier–Stokes method with a radius of 3 pixels."""
+    """The Navier–Stokes method with a radius of 3 pixels; in a picture of one row or column, the
+    nearest known pixel."""
     import cv2
 
     return _opencv(image, mask, cv2.INPAINT_NS)
@@ -55,6 +57,11 @@ def navier_stokes(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def _opencv(image: np.ndarray, mask: np.ndarray, flag: int) -> np.ndarray:
     import cv2
 
+    if min(mask.shape) == 1:  # OpenCV looks at a row and a column on both sides, and here outside
+        from scipy import ndimage
+
+        nearest = ndimage.distance_transform_edt(mask, return_distances=False, return_indices=True)
+        return image[tuple(nearest)]
     # OpenCV fills each colour plane for itself, so RGB need not become BGR.
     return cv2.inpaint(
         np.ascontiguousarray(image), mask.astype(np.uint8), OPENCV_RADIUS, flags=flag

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from labkit.errors import InputError
 from labkit.files import atomic_write
+from labkit.pillow import LARGEST_PROFILE, count, opened, upright
 
 if TYPE_CHECKING:
     import torch
@@ -127,43 +128,40 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
     """Decode one picture to uint8 (H, W, 3), RGB, upright.
 
     EXIF orientation is applied; grey, palette and CMYK pictures become RGB; an opaque alpha channel
-    is dropped. A picture with real transparency or more than 8 bits a channel is refused: turning
-    it into 8-bit RGB would silently invent or lose values.
+    is dropped. A picture with real transparency, with more than 8 bits a channel or with more than
+    one frame or page is refused: turning it into one 8-bit RGB picture would silently lose values.
 
     Args:
         name: what to call the file in an error.
 
     Raises:
-        InputError: not a picture, truncated, transparent, or wider than 8 bits.
+        InputError: not a picture, truncated, transparent, wider than 8 bits, several in one, or
+            more than 500 megapixels, a limit that LABKIT_MEGAPIXELS in the environment changes.
     """
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            wide = _bits(picture, data) > 8
-            picture.load()
-            picture = ImageOps.exif_transpose(picture)
-    except UnidentifiedImageError:
-        raise InputError(f"{name}: not a picture that Pillow can read") from None
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{name}: {error}", "resize it first") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise InputError(
-            f"{name}: damaged picture ({error})", "save or download it again"
-        ) from None
-    if wide or picture.mode in _WIDE_MODES:
-        raise InputError(f"{name}: more than 8 bits a channel", "save it as 8-bit RGB")
-    if picture.mode not in _EIGHT_BIT_MODES:
-        raise InputError(
-            f"{name}: Pillow mode {picture.mode} is not supported", "save it as 8-bit RGB"
-        )
-    if picture.has_transparency_data:  # an alpha channel, or a colour that stands for it
-        picture = picture.convert("RGBA")
-        lowest = picture.getchannel("A").getextrema()[0]
-        if lowest < 255:
+    with opened(data, name) as picture:
+        if (pictures := count(picture)) > 1:
             raise InputError(
-                f"{name}: transparent pixels (alpha down to {lowest})",
-                "flatten it onto a background first; a hole belongs in the mask file",
+                f"{name}: holds {pictures} pictures, frames or pages",
+                "save the one that is meant as a file of its own",
             )
-    return np.array(picture.convert("RGB"))  # a copy: Pillow's own memory is read-only
+        wide = _bits(picture, data) > 8
+        picture.load()
+        picture = upright(picture)
+        if wide or picture.mode in _WIDE_MODES:
+            raise InputError(f"{name}: more than 8 bits a channel", "save it as 8-bit RGB")
+        if picture.mode not in _EIGHT_BIT_MODES:
+            raise InputError(
+                f"{name}: Pillow mode {picture.mode} is not supported", "save it as 8-bit RGB"
+            )
+        if picture.has_transparency_data:  # an alpha channel, or a colour that stands for it
+            picture = picture.convert("RGBA")
+            lowest = picture.getchannel("A").getextrema()[0]
+            if lowest < 255:
+                raise InputError(
+                    f"{name}: transparent pixels (alpha down to {lowest})",
+                    "flatten it onto a background first; a hole belongs in the mask file",
+                )
+        return np.array(picture.convert("RGB"))  # a copy: Pillow's own memory is read-only
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
@@ -207,8 +205,9 @@ def read_icc_profile(path: str | os.PathLike[str]) -> bytes | None:
     Profiles of grey and CMYK pictures are left: they do not say what the RGB values mean that
     `read_image` makes of them.
     """
-    with Image.open(path) as picture:
-        return picture.info.get("icc_profile") if picture.mode in ("RGB", "RGBA", "P") else None
+    with opened(read_bytes(path, "picture"), str(path)) as picture:
+        profile = picture.info.get("icc_profile") if picture.mode in ("RGB", "RGBA", "P") else None
+        return profile if isinstance(profile, bytes) and len(profile) <= LARGEST_PROFILE else None
 
 
 def check_suffix(path: str | os.PathLike[str]) -> None:

@@ -11,11 +11,12 @@ import numpy as np
 from tqdm import tqdm
 
 from labkit.errors import InputError
-from labkit.files import make_folder
+from labkit.files import PICTURES, composed, in_step, make_folder
 from labkit.images import read_icc_profile, read_image, write_image
-from labkit.masks.files import THRESHOLD, read_mask
+from labkit.masks.files import THRESHOLD, hint_at_polarity, misfit, read_mask
+from labkit.pillow import opened
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+_HEADER_BYTES = 1 << 16
 Fill = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -27,7 +28,7 @@ def fill_file(
     *,
     invert: bool = False,
     resize: bool = False,
-) -> None:
+) -> float:
     """Fill the hole of one picture file.
 
     Args:
@@ -35,6 +36,9 @@ def fill_file(
         picture, hole, target: files to read, and to write.
         invert: the mask is black where pixels are missing.
         resize: bring a mask of another size to its picture's.
+
+    Returns:
+        the share of the picture that was missing.
 
     Raises:
         InputError: files that cannot be read or written, or that do not go together.
@@ -51,7 +55,8 @@ def fill_file(
         raise InputError(
             f"{hole} is {mask.shape[1]}×{mask.shape[0]} pixels and {picture} "
             f"{image.shape[1]}×{image.shape[0]}",
-            "add --resize-mask, or make a mask of the picture's size",
+            misfit(mask.shape, image.shape)
+            or "add --resize-mask, or make a mask of the picture's size",
         )
     if not mask.any():
         warnings.warn(_no_hole(hole, invert), stacklevel=2)
@@ -60,6 +65,7 @@ def fill_file(
     except InputError as error:
         raise InputError(f"{picture}: {error.problem}", error.remedy) from error
     write_image(target, filled, icc_profile=read_icc_profile(picture))
+    return float(mask.mean())
 
 
 def _no_hole(hole: Path, invert: bool) -> str:
@@ -91,13 +97,14 @@ def fill_folder(
                 f"{out}: the results would lie among their own inputs", "name another folder"
             )
     pictures, holes = _by_stem(images), _by_stem(masks)
+    holes = in_step(pictures, holes)
     if not pictures.keys() & holes.keys():
         raise InputError(
             f"no picture in {images} has a mask of the same name in {masks}",
             "cat.jpg goes with cat.png",
         )
     make_folder(out)
-    failures = 0
+    failures, ratios = 0, []
 
     def fail(problem: object) -> None:
         nonlocal failures
@@ -115,10 +122,11 @@ def fill_folder(
             fail(f"{several[0]} and {several[1].name}: the same name twice; rename one")
         else:
             try:
-                where = found[0][0], found[1][0], out / f"{stem}.png"
-                fill_file(fill, *where, invert=invert, resize=resize)
+                where = found[0][0], found[1][0], out / f"{found[0][0].stem}.png"
+                ratios.append(fill_file(fill, *where, invert=invert, resize=resize))
             except InputError as error:
                 fail(error)
+    hint_at_polarity(ratios, str(masks), invert, "--invert-mask")
     total = len(pictures.keys() | holes.keys())
     return f"{failures} of {total} failed" if failures else ""
 
@@ -127,6 +135,17 @@ def _by_stem(folder: Path) -> dict[str, list[Path]]:
     """The pictures of a folder by their name without suffix; hidden files are passed over."""
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in PICTURES and not path.name.startswith(".") and path.is_file():
-            found.setdefault(path.stem, []).append(path)
+        if not path.name.startswith(".") and path.is_file() and _looks_like_a_picture(path):
+            found.setdefault(composed(path.stem), []).append(path)
     return found
+
+
+def _looks_like_a_picture(path: Path) -> bool:
+    """By its suffix, or by its first bytes, which alone count where a file is named alone."""
+    if path.suffix.lower() in PICTURES:
+        return True
+    try:
+        with path.open("rb") as file, opened(file.read(_HEADER_BYTES), str(path)):
+            return True
+    except (InputError, OSError):
+        return False

@@ -49,6 +49,9 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    invert_mask: Annotated[
+        bool, typer.Option("--invert-mask", help="The masks are black where pixels are missing.")
+    ] = False,
     size: Annotated[int, typer.Option(help="Side in pixels at which pairs are scored.")] = 256,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap intervals.")] = 0,
     as_reported: Annotated[
@@ -92,7 +95,7 @@ def evaluate(
     device = pick_device(device)
     refuse_inside_pairs("--out", out, pairs)
     refuse_checkpoints(*(weights or ()))
-    found = Pairs(pairs)
+    found = Pairs(pairs, invert=invert_mask)
     methods = open_methods(method or DEFAULT_METHODS, weights or (), device=device)
     distance = None
     if lpips or lpips_weights:

@@ -56,7 +56,8 @@ def inpaint(
 ) -> None:
     """Fill the hole of a photograph.
 
-    Known pixels come back as they were. A picture of any size will do (gmcnn: at least 32 × 32).
+    Known pixels come back as they were. A picture of any size will do (gmcnn: at least 32 × 32)
+    up to 500 megapixels, or what LABKIT_MEGAPIXELS in the environment says.
     The packaged network fills a large one smoothly at full size, and corrects that at the size it
     was trained at; a network without a prior fills it in overlapping tiles.
 

@@ -7,7 +7,6 @@ added, removed or moved to another folder change nothing for the others. Chapter
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -15,16 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from labkit.archive import Entry, PathLike, list_files
 from labkit.checks import check_indices, check_whole
 from labkit.errors import InputError, check_choice
+from labkit.files import PICTURES, name_bytes
 from labkit.images import decode_image
 from labkit.machine import available_memory
+from labkit.pillow import opened
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 SMALLEST_SIDE = 32
 VAL_FRACTION = 0.05  # expected share of files on the validation side
 _HEADER_BYTES = 1 << 16  # enough for the size of any picture without long EXIF or colour profile
@@ -73,7 +73,7 @@ class ImageFolder:
         self._cache: np.ndarray | None = None
         self._damaged: set[int] = set()
 
-        everything = list_files(paths, SUFFIXES)
+        everything = list_files(paths, PICTURES)
         self._entries = [
             entry
             for entry in everything
@@ -220,30 +220,22 @@ def is_validation(base_name: str, fraction: float) -> bool:
 
     The first 64 bits of the name's SHA-256, as a number in [0, 1), lie below `fraction`.
     """
-    digest = hashlib.sha256(base_name.encode()).digest()
+    digest = hashlib.sha256(name_bytes(base_name)).digest()
     return int.from_bytes(digest[:8], "big") < fraction * 2**64
 
 
 def _check_header(entry: Entry) -> None:
     """Raise InputError for what a look at the file's first bytes finds wrong."""
     try:
-        head = entry.read(_HEADER_BYTES)
-        try:
-            width, height = _dimensions(head)
-        except (UnidentifiedImageError, OSError):  # perhaps only a header longer than that
-            width, height = _dimensions(entry.read())
-    except UnidentifiedImageError:
-        raise InputError("not a picture that Pillow can read") from None
-    except InputError:
-        raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"damaged picture ({error})") from None
+        width, height = _dimensions(entry.read(_HEADER_BYTES), entry)
+    except InputError:  # perhaps only a header longer than that
+        width, height = _dimensions(entry.read(), entry)
     if min(width, height) < SMALLEST_SIDE:
         raise InputError(f"only {width}×{height} pixels, sides must be at least {SMALLEST_SIDE}")
 
 
-def _dimensions(data: bytes) -> tuple[int, int]:
-    with Image.open(io.BytesIO(data)) as picture:
+def _dimensions(data: bytes, entry: Entry) -> tuple[int, int]:
+    with opened(data, str(entry)) as picture:
         return picture.size
 
 

@@ -15,6 +15,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from labkit.errors import InputError
 
 SMALLEST_SIDE = 7  # the window of SSIM
+PERFECT = 100.0
+"""PSNR in dB that counts for a fill without any error, so that a mean exists."""
 
 
 def psnr(truth: np.ndarray, estimate: np.ndarray) -> float:

@@ -21,13 +21,12 @@ import numpy as np
 
 from labkit.archive import list_files
 from labkit.errors import InputError
+from labkit.files import PICTURES, composed, in_step
 from labkit.images import decode_image
-from labkit.masks.files import decode_mask
+from labkit.masks.files import decode_mask, misfit
 
-_JPEG = (".jpg", ".jpeg")
-_PICTURES = (*_JPEG, ".png", ".webp", ".bmp", ".tif", ".tiff")
+_OF_CAMERAS = (".jpg", ".jpeg", ".jpe", ".jfif", ".heic", ".heif")
 _LAYOUTS = "a pair is NNN.jpg with its mask NNN.png, or images/NAME with masks/NAME"
-SHAPE_TOLERANCE = 0.01  # relative difference of aspect ratios that rounding may cause
 
 
 @dataclass(frozen=True)
@@ -65,13 +64,14 @@ def match(names: Iterable[str], where: str) -> dict[str, tuple[str, str]]:
     images: dict[str, str] = {}
     masks: dict[str, str] = {}
     for name in sorted(names):
-        key, role = _role(PurePosixPath(name))
+        key, role = _role(PurePosixPath(composed(name)))
         known = images if role == "image" else masks
         if key in known:
             raise InputError(
                 f"{where}: {known[key]} and {name} are the same {role} twice", "remove one"
             )
         known[key] = name
+    masks = in_step(images, masks)
     for role, ours, theirs in (("mask", images, masks), ("image", masks, images)):
         if lonely := [ours[key] for key in ours if key not in theirs]:
             more = f" and {len(lonely) - 3} more" if len(lonely) > 3 else ""
@@ -89,22 +89,26 @@ def _role(path: PurePosixPath) -> tuple[str, str]:
     """The name a file shares with its partner, and whether it is the "image" or the "mask"."""
     stem = path.with_suffix("")
     for role, folder in (("image", "images"), ("mask", "masks")):
-        if folder in path.parts[:-1]:
-            at = len(path.parts) - 2 - path.parts[:-1][::-1].index(folder)
+        folders = [part.lower() for part in path.parts[:-1]]
+        if folder in folders:
+            at = len(folders) - 1 - folders[::-1].index(folder)
             return str(PurePosixPath(*stem.parts[:at], *stem.parts[at + 1 :])), role
-    return str(stem), "image" if path.suffix.lower() in _JPEG else "mask"
+    return str(stem), "image" if path.suffix.lower() in _OF_CAMERAS else "mask"
 
 
 class Pairs:
     """The pairs of a folder or a tar file, read one at a time.
 
+    Args:
+        invert: the masks are black where pixels are missing.
+
     Raises:
         InputError: nothing there, not a tar file, or files that do not make pairs (see `match`).
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        entries = list_files(self.path, _PICTURES)
+    def __init__(self, path: str | os.PathLike[str], *, invert: bool = False) -> None:
+        self.path, self.invert = Path(path), invert
+        entries = list_files(self.path, PICTURES)
         self._entries = {entry.name: entry for entry in entries}
         # A tar file can hold a name twice, of which the dictionary above keeps one.
         self._pairs = match((entry.name for entry in entries), str(path))
@@ -126,14 +130,14 @@ class Pairs:
         image_entry, mask_entry = (self._entries[member] for member in self._pairs[name])
         image_data, mask_data = image_entry.read(), mask_entry.read()
         image = decode_image(image_data, str(image_entry))
-        mask = decode_mask(mask_data, str(mask_entry))
+        mask = decode_mask(mask_data, str(mask_entry), invert=self.invert, option="--invert-mask")
         ours, theirs = image.shape[1::-1], mask.shape[::-1]
         # Sizes may differ, as both are resized; shapes may not, or the hole would be stretched.
-        if abs(ours[0] * theirs[1] / (ours[1] * theirs[0]) - 1) > SHAPE_TOLERANCE:
+        if remedy := misfit(mask.shape, image.shape):
             raise InputError(
                 f"{self.path}: pair {name} has an image of {ours[0]}×{ours[1]} pixels "
                 f"and a mask of {theirs[0]}×{theirs[1]}",
-                "a pair must have one aspect ratio",
+                f"a pair must have one aspect ratio; {remedy}",
             )
         manifest = {
             "pair": name,

@@ -32,9 +32,9 @@ from tqdm import tqdm
 
 from labkit.errors import InputError
 from labkit.evaluation.methods import Method
-from labkit.evaluation.metrics import l1, psnr, psnr_as_reported, ssim
+from labkit.evaluation.metrics import PERFECT, l1, psnr, psnr_as_reported, ssim
 from labkit.evaluation.statistics import AS_REPORTED, Score, tenth_of
-from labkit.masks.files import resize_mask
+from labkit.masks.files import hint_at_polarity, resize_mask
 from labkit.settings.base import Switch, Whole, settings
 from labkit.settings.network import SMALLEST_SIDE
 
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from labkit.evaluation.lpips import LPIPS
     from labkit.evaluation.pairs import Pair, Pairs
     from labkit.nn.generator import GMCNN
-
-PERFECT = 100.0
-"""PSNR in dB that counts for a fill without any error, so that a mean exists."""
 
 
 @settings
@@ -108,12 +105,14 @@ def evaluate(
         InputError: a pair that cannot be read, has no hole, or has nothing known.
 
     Warns:
+        PolarityWarning: every mask is more than half hole.
         UserWarning: two pairs that are the same image with the same mask, which then counts twice.
     """
     config = config or ProtocolConfig()
     result = Evaluation()
     seen: dict[tuple[float, float], Example] = {}
     contents: dict[tuple[str, str], str] = {}
+    ratios: list[float] = []
     for index in tqdm(range(len(pairs)), unit="pair", disable=None):  # where stderr is a terminal
         pair = pairs.read(index)
         result.manifest.append(pair.manifest)
@@ -133,6 +132,7 @@ def evaluate(
                 f"as missing at size {config.size}",
                 "white in a mask file means missing; take the pair out of the set",
             )
+        ratios.append(ratio)
         fills = {}
         for method in methods:
             fills[method.label] = fill = method.fill(truth, mask)
@@ -142,6 +142,7 @@ def evaluate(
         if config.as_reported:
             result.scores += _scores_as_reported(pair, ratio, methods, config.size)
         seen.setdefault(tenth_of(ratio), Example(pair.name, ratio, truth, mask, fills))
+    hint_at_polarity(ratios, str(pairs.path), pairs.invert, "--invert-mask")
     result.examples = [seen[key] for key in sorted(seen)]
     return result
 

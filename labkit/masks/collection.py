@@ -11,14 +11,13 @@ import numpy as np
 from labkit.archive import PathLike, list_files
 from labkit.checks import check_size, check_whole
 from labkit.errors import InputError
+from labkit.files import PICTURES
 from labkit.masks.files import INVERTED_ABOVE, PolarityWarning, decode_mask
 from labkit.masks.ratio import BINS, bin_index, hole_ratio
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif")
 
 
 class MaskFiles:
@@ -42,7 +41,7 @@ class MaskFiles:
     def __init__(self, path: PathLike | Sequence[PathLike], *, invert: bool = False) -> None:
         self.invert = invert
         self.rejected: list[tuple[str, str]] = []
-        self._entries = list_files(path, SUFFIXES)
+        self._entries = list_files(path, PICTURES)
         self._packed: dict[tuple[int, tuple[int, int]], np.ndarray | None] = {}
         self._ratios: dict[tuple[int, int], np.ndarray] = {}
         self._looked_inverted = False
@@ -144,7 +143,7 @@ class MaskFiles:
                 if self._looked_inverted:  # a set of the wrong polarity is told of once
                     warnings.simplefilter("ignore", PolarityWarning)
                 data = entry.read()
-                mask = decode_mask(data, str(entry), size=size, invert=self.invert, resize=True)
+                mask = decode_mask(data, str(entry), size=size, invert=self.invert, stretch=True)
             self._looked_inverted |= mask.mean() > INVERTED_ABOVE
             if mask.any():
                 return mask

@@ -22,6 +22,7 @@ from labkit.masks.ratio import hole_ratio
 
 THRESHOLD = 127
 INVERTED_ABOVE = 0.9  # no one asks for more than nine tenths of a picture to be invented
+SHAPE_TOLERANCE = 0.01  # relative difference of aspect ratios that rounding may cause
 _COLOUR_SPREAD, _COLOUR_SHARE = 64, 0.01
 
 
@@ -41,6 +42,7 @@ def decode_mask(
     size: Sequence[int] | None = None,
     invert: bool = False,
     resize: bool = False,
+    stretch: bool = False,
     option: str = "",
 ) -> np.ndarray:
     """A mask from the bytes of its file.
@@ -52,7 +54,9 @@ def decode_mask(
         name: what to call it in an error.
         size: (H, W) of the picture the mask is for; None takes any.
         invert: the file has the opposite polarity, white = known.
-        resize: bring a mask of another size to `size` by nearest pixels, instead of refusing it.
+        resize: bring a mask of another size to `size` by nearest pixels, instead of refusing it;
+            its aspect ratio must be the picture's.
+        stretch: bring it there from any aspect ratio, for a mask that belongs to no picture.
         option: the caller's name for `invert`, to be said where that may be the remedy.
 
     Returns:
@@ -68,11 +72,12 @@ def decode_mask(
     mask = _threshold(data, name) ^ invert
     if size is not None:
         height, width = check_size(size)
-        if mask.shape != (height, width) and not resize:
+        remedy = misfit(mask.shape, (height, width))
+        if mask.shape != (height, width) and not stretch and (remedy or not resize):
             raise InputError(
                 f"{name}: the mask is {mask.shape[1]}×{mask.shape[0]} pixels, "
                 f"the image {width}×{height}",
-                "ask for the mask to be resized, or make one of the image's size",
+                remedy or "ask for the mask to be resized, or make one of the image's size",
             )
         mask = resize_mask(mask, (height, width))
     by = f" ({option})" if option else ""
@@ -93,6 +98,23 @@ def decode_mask(
             stacklevel=2,
         )
     return mask
+
+
+def misfit(mask: Sequence[int], image: Sequence[int]) -> str:
+    """What to do about a mask whose aspect ratio is not its picture's; empty where it is.
+
+    Args:
+        mask, image: their shapes, height and width first.
+    """
+    (height, width), (tall, wide) = mask[:2], image[:2]
+    if abs(width * tall / (height * wide) - 1) <= SHAPE_TOLERANCE:
+        return ""
+    if abs(height * tall / (width * wide) - 1) <= SHAPE_TOLERANCE:
+        return (
+            "one lies on its side: a picture is read as its EXIF orientation turns it, so turn the "
+            "mask to the picture as it is seen"
+        )
+    return "make a mask of the picture's aspect ratio"
 
 
 def _threshold(data: bytes, name: str) -> np.ndarray:
@@ -122,6 +144,24 @@ def _threshold(data: bytes, name: str) -> np.ndarray:
             f"{name}: values 0 and 1, which are both black", "save missing pixels as 255"
         )
     return grey > THRESHOLD
+
+
+def hint_at_polarity(ratios: Sequence[float], where: str, invert: bool, option: str) -> None:
+    """Warn where every mask of a set is more than half hole.
+
+    Args:
+        ratios: the share of each that is missing.
+        where: what to call the set.
+        invert, option: as in `decode_mask`.
+    """
+    if ratios and min(ratios) > 0.5:
+        what, remedy = ("black", f"leave {option} out") if invert else ("white", f"add {option}")
+        warnings.warn(
+            f"{where}: every mask is more than half {what}, which means missing; "
+            f"{remedy} if it is the other way round",
+            PolarityWarning,
+            stacklevel=2,
+        )
 
 
 def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
