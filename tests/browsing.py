@@ -30,3 +30,21 @@ def drag(
     page.mouse.down(**options)
     page.mouse.move(*places[1], steps=5)
     page.mouse.up(**options)
+
+
+def touch(page, moments: list[list[tuple[float, float]]], where: str = "canvas") -> None:
+    """Fingers on a drawing: at each moment the places of those that touch it, first finger first,
+    in shares of its sides; at the end none."""
+    box = page.locator(where).first.bounding_box()
+    session = page.context.new_cdp_session(page)
+    before = 0
+    for places in moments:
+        kind = "touchStart" if len(places) > before else "touchMove"
+        kind = kind if places else "touchEnd"
+        points = [
+            {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"], "id": k}
+            for k, (x, y) in enumerate(places)
+        ]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        before = len(places)
+        page.wait_for_timeout(60)

@@ -1,26 +1,22 @@
-"""The painter in a real browser: on a page of its own, and in JupyterLab with a kernel."""
+"""The painter in a real browser: on a page of its own, and in the built book."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
-from browsing import chromium, drag, needs_chromium
+from browsing import chromium, drag, touch, needs_chromium
 from PIL import Image
 from serve import served
 
 import labkit
+from labkit.errors import InputError
+from labkit.masks.files import PolarityWarning, read_mask
 
 WIDGETS = Path(labkit.__file__).parent / "page"
 SIZE = (96, 64)  # width and height of the picture
@@ -46,24 +42,30 @@ def browser() -> Iterator[object]:
         yield opened
 
 
-@pytest.fixture
-def page(browser, tmp_path) -> Iterator[object]:
-    """The painter alone, on a page from a server of plain files."""
-    pixels = np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(tmp_path / "picture.png")
-    (tmp_path / "index.html").write_text(PAGE)
-    for name in ("painter.mjs", "painter.css"):
-        shutil.copy(WIDGETS / name, tmp_path)
+@contextmanager
+def painter_page(opened) -> Iterator[None]:
+    """The painter alone, on a page from a server of plain files; nothing may go wrong on it."""
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    with tempfile.TemporaryDirectory() as place:
+        pixels = np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(Path(place) / "picture.png")
+        (Path(place) / "index.html").write_text(PAGE)
+        for name in ("painter.mjs", "painter.css"):
+            shutil.copy(WIDGETS / name, place)
+        with served(Path(place)) as address:
+            opened.goto(address)
+            opened.wait_for_function("window.painter")
+            yield
+            opened.close()
+    assert errors == []
 
-    with served(tmp_path) as address:
-        opened = browser.new_page()
-        errors: list[str] = []
-        opened.on("pageerror", lambda error: errors.append(str(error)))
-        opened.goto(address)
-        opened.wait_for_function("window.painter")
+
+@pytest.fixture
+def page(browser) -> Iterator[object]:
+    opened = browser.new_page()
+    with painter_page(opened):
         yield opened
-        assert errors == []
-        opened.close()
 
 
 def painted(page) -> np.ndarray:
@@ -134,13 +136,84 @@ def test_a_mask_is_saved_and_loaded(page, tmp_path):
     page.locator("input[type=file]").set_input_files(saved)
     page.wait_for_function("window.mask.includes(1)")
     assert np.array_equal(painted(page), before)
+    assert said(page, "mask.png") == "mask.png: 40.6 % missing"
+
+
+def said(page, text: str) -> str:
+    """The status, once it holds the text."""
+    page.locator(".labkit-status", has_text=text).wait_for()
+    return page.locator(".labkit-status").inner_text()
+
+
+def picture(kind: str) -> np.ndarray:
+    """A picture that someone may take for a mask, (64, 96, channels)."""
+    transparent = np.zeros((64, 96, 4), dtype=np.uint8)
+    transparent[:32, :, 3] = 255
+    green = np.zeros((64, 96, 3), dtype=np.uint8)
+    green[10:30, 20:60, 1] = 255
+    white = np.full((64, 96), 255, dtype=np.uint8)
+    deep = np.zeros((64, 96), dtype=np.uint16)
+    deep[10:30] = 65535
+    turned = np.zeros((96, 64), dtype=np.uint8)
+    turned[40:60] = 255
+    kinds = {"transparent": transparent, "green": green, "white": white, "deep": deep}
+    return (kinds | {"ones": white // 255, "turned": turned})[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("transparent", "transparent pixels (alpha down to 0); a mask is read by its colours"),
+        ("green", "a coloured picture, not a mask; a mask is black, and white where"),
+        ("white", "every pixel is missing, nothing is known to fill from; white means missing"),
+        ("deep", "more than 8 bits a channel; save it as 8-bit RGB"),
+        ("ones", "values 0 and 1, which are both black; save missing pixels as 255"),
+        ("turned", "the mask is 64×96 pixels, the image 96×64; make one of the image's shape"),
+    ],
+)
+def test_what_is_no_mask_is_refused_in_the_words_of_labkit(page, tmp_path, kind, words):
+    drag(page, (0.3, 0.5), (0.6, 0.5))
+    before = painted(page)
+    Image.fromarray(picture(kind)).save(tmp_path / f"{kind}.png")
+    page.locator("input[type=file]").set_input_files(tmp_path / f"{kind}.png")
+    assert said(page, kind).startswith(f"{kind}.png: {words}")
+    assert np.array_equal(painted(page), before)
+    if kind not in ("turned",):
+        with pytest.raises(InputError) as error:
+            read_mask(tmp_path / f"{kind}.png", size=(64, 96))
+        assert said(page, kind) == str(error.value).replace(f"{tmp_path}/", "")
+
+
+def test_masks_that_are_loaded_with_a_word(page, tmp_path):
+    load = page.locator("input[type=file]").set_input_files
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
-    page.locator("input[type=file]").set_input_files(broken)
-    page.wait_for_function(
-        "document.querySelector('.labkit-status').textContent.includes('broken')"
-    )
-    assert np.array_equal(painted(page), before)
+    load(broken)
+    said(page, "broken.png is no picture")
+    assert not painted(page).any()
+
+    inverted = np.full((64, 96), 255, dtype=np.uint8)
+    inverted[:5] = 0
+    Image.fromarray(inverted).save(tmp_path / "inverted.png")
+    load(tmp_path / "inverted.png")
+    with pytest.warns(PolarityWarning) as warned:
+        wanted = read_mask(tmp_path / "inverted.png")
+    words = str(warned[0].message).replace(f"{tmp_path}/", "")
+    assert said(page, "inverted.png") == words
+    assert np.array_equal(painted(page), wanted)
+
+    large = np.random.default_rng(0).integers(0, 256, (100, 150), dtype=np.uint8)
+    Image.fromarray(large).save(tmp_path / "large.png")
+    load(tmp_path / "large.png")
+    assert "150×100 pixels, the image 96×64; it was resized" in said(page, "large.png")
+    wanted = read_mask(tmp_path / "large.png", size=(64, 96), resize=True)
+    assert np.array_equal(painted(page), wanted)
+
+    nothing = np.zeros((64, 96), dtype=np.uint8)
+    Image.fromarray(nothing).save(tmp_path / "nothing.png")
+    load(tmp_path / "nothing.png")
+    assert said(page, "nothing.png") == "nothing.png: 0.0 % missing"
+    assert not painted(page).any()
 
 
 def test_fill_shows_a_comparison_that_moves(page):
@@ -157,21 +230,107 @@ def test_fill_shows_a_comparison_that_moves(page):
     assert page.locator(".labkit-compare").get_attribute("style") != before
 
 
-def test_by_touch(browser, page):
-    """A finger is a pointer like any other."""
+def pointer(page, kind: str, x: float, y: float, **more: object) -> None:
+    """One event of a pointer over the canvas, at shares of its sides."""
     page.evaluate(
-        """() => {
+        """([kind, x, y, more]) => {
           const canvas = document.querySelector("canvas");
           const box = canvas.getBoundingClientRect();
-          const at = (x, y) => ({ pointerId: 7, pointerType: "touch", button: 0, buttons: 1,
-            clientX: box.left + x * box.width, clientY: box.top + y * box.height, bubbles: true });
+          const usual = { pointerId: 1, pointerType: "mouse", isPrimary: true, bubbles: true };
+          const pressed = { button: kind === "pointermove" ? -1 : 0, buttons: kind === "pointerup" ? 0 : 1 };
+          const place = { clientX: box.left + x * box.width, clientY: box.top + y * box.height };
           canvas.setPointerCapture = () => {};
-          canvas.dispatchEvent(new PointerEvent("pointerdown", at(0.2, 0.2)));
-          canvas.dispatchEvent(new PointerEvent("pointermove", at(0.4, 0.2)));
-          canvas.dispatchEvent(new PointerEvent("pointerup", at(0.4, 0.2)));
-        }"""
+          canvas.dispatchEvent(new PointerEvent(kind, { ...usual, ...pressed, ...place, ...more }));
+        }""",
+        [kind, x, y, more],
     )
-    assert painted(page)[12, 28] and painted(page).any()
+
+
+def test_two_fingers_paint_as_one(browser):
+    """The second finger neither paints nor draws a line to the first."""
+    context = browser.new_context(has_touch=True)
+    page = context.new_page()
+    with painter_page(page):
+        left, right = (0.2, 0.3), (0.8, 0.7)
+        touch(page, [[left], [left, right], [(0.3, 0.3), (0.7, 0.7)], [(0.4, 0.3), (0.6, 0.9)], []])
+        mask = painted(page)
+        assert mask[19, 20:39].all()
+        assert not mask[:, 48:].any()
+        touch(page, [[left], []])
+        assert page.get_by_role("button", name="Redo").is_disabled()
+        page.get_by_role("button", name="Undo").click()
+        assert np.array_equal(painted(page), mask)
+    context.close()
+
+
+def test_a_pointer_that_is_not_the_stroke_s_changes_nothing(page):
+    """As the palm beside a pen."""
+    pen = {"pointerId": 3, "pointerType": "pen"}
+    palm = {"pointerId": 9, "pointerType": "touch", "isPrimary": False}
+    pointer(page, "pointerdown", 0.2, 0.3, **pen)
+    pointer(page, "pointerdown", 0.8, 0.8, **palm)
+    pointer(page, "pointermove", 0.7, 0.8, **palm)
+    pointer(page, "pointermove", 0.4, 0.3, **pen)
+    pointer(page, "pointercancel", 0.7, 0.8, **palm)
+    pointer(page, "pointermove", 0.6, 0.3, **pen)
+    pointer(page, "pointerup", 0.6, 0.3, **pen)
+    mask = painted(page)
+    assert mask[19, 20:57].all() and not mask[32:].any()
+
+
+@pytest.mark.parametrize("tool", ["Brush", "Rectangle"])
+def test_a_release_that_was_lost_ends_the_stroke(page, tool):
+    page.get_by_role("button", name=tool).click()
+    pointer(page, "pointerdown", 0.1, 0.2)
+    pointer(page, "pointermove", 0.3, 0.4)
+    pointer(page, "pointermove", 0.9, 0.9, buttons=0)  # released outside, over another window
+    mask = painted(page)
+    assert mask.any() and not mask[:, 48:].any()
+    pointer(page, "pointermove", 0.8, 0.2, buttons=0)
+    assert np.array_equal(painted(page), mask)
+    page.get_by_role("button", name="Undo").click()
+    assert not painted(page).any()
+
+
+@pytest.mark.parametrize("end", ["pointercancel", "lostpointercapture"])
+def test_a_stroke_that_is_taken_away_ends_where_it_was(page, end):
+    pointer(page, "pointerdown", 0.2, 0.5)
+    pointer(page, "pointermove", 0.4, 0.5)
+    pointer(page, end, 0.4, 0.5)
+    mask = painted(page)
+    assert mask[32, 19:38].all()
+    pointer(page, "pointermove", 0.9, 0.9)
+    assert np.array_equal(painted(page), mask)
+
+
+def test_clearing_and_undoing_during_a_stroke(page):
+    page.get_by_role("button", name="Rectangle").click()
+    pointer(page, "pointerdown", 0.1, 0.1)
+    pointer(page, "pointermove", 0.5, 0.5)
+    page.locator("canvas").focus()
+    page.keyboard.press("Escape")
+    pointer(page, "pointermove", 0.8, 0.8)  # the button is still down
+    pointer(page, "pointerup", 0.8, 0.8)
+    assert not painted(page).any()
+    page.keyboard.press("Control+z")
+    assert painted(page)[20, 20] and not painted(page)[40, 60]
+
+
+def test_the_eraser_of_a_pen_erases_and_the_original_hides_again(page):
+    drag(page, (0.2, 0.5), (0.8, 0.5))
+    eraser = {"pointerId": 3, "pointerType": "pen", "buttons": 32}
+    pointer(page, "pointerdown", 0.5, 0.5, button=5, **eraser)
+    pointer(page, "pointerup", 0.5, 0.5, button=5, pointerId=3)
+    assert not painted(page)[32, 48] and painted(page)[32, 20]
+    colour = "() => [...document.querySelector('canvas').getContext('2d').getImageData(20, 32, 1, 1).data]"
+    page.mouse.move(1, 1)
+    page.locator("canvas").focus()
+    holed = page.evaluate(colour)
+    page.keyboard.down("o")
+    assert page.evaluate(colour) != holed
+    page.get_by_role("button", name="Undo").focus()  # the key is released elsewhere
+    page.keyboard.up("o")
+    assert page.evaluate(colour) == holed
 
 
 # --- the built book ------------------------------------------------------------------------------
@@ -204,77 +363,3 @@ def test_the_built_page_paints_without_a_kernel_and_without_any_other_site(brows
     own = (address, "data:", "blob:")
     assert [url for url in elsewhere if not url.startswith(own)] == []
     opened.close()
-
-
-# --- JupyterLab ----------------------------------------------------------------------------------
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@pytest.fixture
-def lab(tmp_path) -> Iterator[str]:
-    """The address of a JupyterLab whose folder holds paint.ipynb."""
-    cells = [
-        "from labkit.data.photos import photo\n"
-        "from labkit.book.widgets import MaskPainter\n"
-        "painter = MaskPainter(photo('astronaut')[:128, 128:288], methods=('telea',))\n"
-        "painter",
-        "print('ratio', round(painter.hole_ratio, 3), 'filled', painter.result is not None)",
-    ]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    (tmp_path / "paint.ipynb").write_text(nbformat.writes(notebook))
-    port = free_port()
-    environment = os.environ | {
-        "JUPYTER_PREFER_ENV_PATH": "1",
-        "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "workspaces"),
-    }
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
-    command += [f"--port={port}", "--IdentityProvider.token=", f"--ServerApp.root_dir={tmp_path}"]
-    server = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/api", timeout=1)
-                break
-            except OSError:
-                assert server.poll() is None, "JupyterLab did not start"
-                time.sleep(0.2)
-        yield address
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def test_in_jupyterlab_with_a_kernel(browser, lab):
-    page = browser.new_page(viewport={"width": 1300, "height": 1000})
-    page.set_default_timeout(90_000)
-    page.goto(f"{lab}/lab/tree/paint.ipynb?reset")
-    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-    page.get_by_text("| Idle").wait_for()  # a cell that is run before the kernel waits is lost
-    page.locator(".jp-CodeCell .jp-Editor").first.click()
-    page.keyboard.press("Shift+Enter")
-    page.locator("canvas[role=application]").wait_for()
-    page.get_by_role("button", name="Rectangle").click()
-    drag(page, (0.25, 0.25), (0.75, 0.75))
-    fill = page.get_by_role("button", name="Fill", exact=True)
-    fill.wait_for()  # shown once the kernel has answered
-    fill.click()
-    page.locator(".labkit-compare img.labkit-after").wait_for()
-    assert "Telea" in page.locator(".labkit-status").inner_text()
-    assert "dB" in page.locator(".labkit-status").inner_text()
-    page.locator(".jp-CodeCell .jp-Editor").nth(1).click()
-    page.keyboard.press("Shift+Enter")
-    printed = page.get_by_text("filled True")
-    printed.wait_for()
-    ratio = float(printed.inner_text().split()[1])
-    assert abs(ratio - 0.25) < 0.02, json.dumps(printed.inner_text())
-    page.close()

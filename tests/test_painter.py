@@ -125,7 +125,8 @@ def test_filling_is_inpainting_and_says_its_score(monkeypatch):
     painter._receive(painter, {"type": "fill", "method": "mean colour"}, [])
     expected = inpaint(PICTURE, painter.mask, "mean")
     assert np.array_equal(painter.result, expected)
-    (content, (data,)) = messages[0]
+    assert messages[0] == ({"type": "filling"}, [])
+    (content, (data,)) = messages[1]
     assert content["type"] == "result"
     assert content["text"].startswith("mean colour, ")
     assert content["text"].endswith(f"{psnr(PICTURE, expected):.2f} dB")
@@ -154,7 +155,8 @@ def test_what_cannot_be_filled_is_said_and_not_raised_in_the_browser(monkeypatch
     painter = MaskPainter(PICTURE, methods=("telea",))
     messages = sent(painter, monkeypatch)
     painter._receive(painter, {"type": "fill", "method": "Telea"}, [])
-    assert messages == [({"type": "error", "text": "there is no hole to fill; paint one"}, [])]
+    no_hole = {"type": "error", "text": "there is no hole to fill; paint one"}
+    assert messages == [({"type": "filling"}, []), (no_hole, [])]
     painter._receive(painter, {"type": "hello"}, [])
     assert messages[-1][0] == {"type": "hello"}
     with pytest.raises(InputError, match="no hole"):
@@ -166,6 +168,32 @@ def test_what_cannot_be_filled_is_said_and_not_raised_in_the_browser(monkeypatch
         painter.fill("magic")
     with pytest.raises(InputError, match="'magic' is unknown"):
         MaskPainter(PICTURE, methods=("magic",))
+
+
+def test_a_fill_of_one_s_own_that_fails_is_said_and_raised(monkeypatch):
+    def stumbles(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        raise KeyError("palette")
+
+    def interrupted(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        raise KeyboardInterrupt
+
+    fills = {"stumbles": stumbles, "interrupted": interrupted, "floats": lambda i, _: i / 255}
+    mask = np.zeros((24, 32), dtype=bool)
+    mask[4:9, 4:9] = True
+    painter = MaskPainter(PICTURE, mask, methods={**fills, "nothing": lambda i, m: None})
+    messages = sent(painter, monkeypatch)
+    for method, error, words in (
+        ("stumbles", KeyError, "The fill failed: KeyError: 'palette'"),
+        ("interrupted", KeyboardInterrupt, "The fill failed: KeyboardInterrupt"),
+    ):
+        with pytest.raises(error):  # for whoever reads the traceback
+            painter._receive(painter, {"type": "fill", "method": method}, [])
+        assert [m for m, _ in messages] == [{"type": "filling"}, {"type": "error", "text": words}]
+        messages.clear()
+    for method, words in (("floats", "not float64 (24, 32, 3)"), ("nothing", "not object ()")):
+        painter._receive(painter, {"type": "fill", "method": method}, [])
+        assert messages[-1][0]["text"] == f"an image must be uint8 (H, W, 3), {words}"
+    assert painter.result is None
 
 
 def test_printed_forms_are_stable():

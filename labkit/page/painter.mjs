@@ -13,6 +13,8 @@ const HISTORY_BYTES = 64e6; // and together no larger than this
 const HOLE = [213, 94, 0]; // the colour of a hole
 const STEP = 4; // pixels that an arrow key moves the cursor
 const SMALLEST_VIEW = 256; // CSS pixels: a small picture is shown enlarged
+const [COLOUR_SPREAD, COLOUR_SHARE, INVERTED_ABOVE] = [64, 0.01, 0.9]; // labkit.masks.files'
+const HELD = { 0: 1, 2: 2, 5: 32 }; // what `buttons` holds while a button is down; 5 is a pen's eraser
 
 export class MaskCanvas {
   constructor(width, height) {
@@ -144,6 +146,62 @@ export function button(label, title, act) {
   return element("button", { type: "button", textContent: label, title, onclick: act });
 }
 
+// A mask from the pixels of its file (RGBA), by the rules and in the words of labkit.masks.read_mask.
+// Throws an Error; returns {mask: Uint8Array, note: what is to be said of it, or ""}.
+export function maskOf(pixels, name) {
+  const mask = new Uint8Array(pixels.length / 4);
+  let [coloured, missing, brightest, lowest] = [0, 0, 0, 255];
+  for (let at = 0; at < mask.length; at++) {
+    const [red, green, blue] = [pixels[4 * at], pixels[4 * at + 1], pixels[4 * at + 2]];
+    const grey = Math.max(red, green, blue);
+    if (grey - Math.min(red, green, blue) > COLOUR_SPREAD) coloured++;
+    brightest = Math.max(brightest, grey);
+    lowest = Math.min(lowest, pixels[4 * at + 3]);
+    missing += mask[at] = Number(grey > 127);
+  }
+  const refuse = (problem, remedy) => {
+    throw new Error(`${name}: ${problem}; ${remedy}`);
+  };
+  if (lowest < 255)
+    refuse(`transparent pixels (alpha down to ${lowest})`, "a mask is read by its colours: save it without transparency, black, and white where pixels are missing");
+  if (coloured > COLOUR_SHARE * mask.length) refuse("a coloured picture, not a mask", "a mask is black, and white where pixels are missing");
+  if (brightest === 1) refuse("values 0 and 1, which are both black", "save missing pixels as 255");
+  if (missing === mask.length) refuse("every pixel is missing, nothing is known to fill from", "white means missing; invert the mask");
+  const ratio = missing / mask.length;
+  let note = "";
+  if (ratio > INVERTED_ABOVE) {
+    const share = ratio < 0.995 ? (100 * ratio).toFixed(0) : "more than 99";
+    note = `${name}: ${share} % of the picture is missing, the mask looks inverted; white must mean missing: invert it if it is the other way round`;
+  }
+  return { mask, note };
+}
+
+// A mask of another size, by nearest pixels.
+export function resizeMask(mask, [width, height], [wide, high]) {
+  const from = (to, length, target) => Math.floor(((to + 0.5) * length) / target);
+  return Uint8Array.from({ length: wide * high }, (_, at) => mask[from(Math.floor(at / wide), height, high) * width + from(at % wide, width, wide)]);
+}
+
+// The mask in a file for a picture of width × height; one of another size but the same shape is resized.
+async function readMask(file, width, height) {
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const deep = String.fromCharCode(...bytes.subarray(1, 4)) === "PNG" && bytes[24] > 8;
+  if (deep) throw new Error(`${file.name}: more than 8 bits a channel; save it as 8-bit RGB`);
+  const asStored = { premultiplyAlpha: "none", colorSpaceConversion: "none" };
+  const picture = await createImageBitmap(file, asStored).catch(() => null);
+  if (!picture) throw new Error(`${file.name} is no picture that this browser can read.`);
+  const [wide, high] = [picture.width, picture.height];
+  const sheet = new OffscreenCanvas(wide, high).getContext("2d");
+  sheet.drawImage(picture, 0, 0);
+  const { mask, note } = maskOf(sheet.getImageData(0, 0, wide, high).data, file.name);
+  if (wide === width && high === height) return { mask, note };
+  const sizes = `the mask is ${wide}×${high} pixels, the image ${width}×${height}`;
+  // Sides of the same shape may have been rounded.
+  if (Math.abs(wide * height - high * width) > Math.max(wide, high, width, height))
+    throw new Error(`${file.name}: ${sizes}; make one of the image's shape`);
+  return { mask: resizeMask(mask, [wide, high], [width, height]), note: note || `${file.name}: ${sizes}; it was resized by nearest pixels` };
+}
+
 // The width at which a picture is shown, for the style sheet.
 function show(node, width) {
   node.style.setProperty("--labkit-width", `${Math.max(width, SMALLEST_VIEW)}px`);
@@ -166,10 +224,11 @@ export function mountCompare(el, { before, after, labels = ["before", "after"], 
     move();
   };
   frame.onpointerdown = (event) => {
+    if (!event.isPrimary) return; // a second finger
     frame.setPointerCapture(event.pointerId);
     follow(event);
   };
-  frame.onpointermove = (event) => event.buttons && follow(event);
+  frame.onpointermove = (event) => event.isPrimary && event.buttons && follow(event);
   pictures[0].onload = () => show(frame, pictures[0].naturalWidth);
   const captions = element("div", { className: "labkit-captions" }, element("span", { textContent: labels[1] }), element("span", { textContent: labels[0] }));
   el.replaceChildren(frame, slider, captions);
@@ -279,22 +338,19 @@ export async function mountPainter(el, options) {
   const slider = element("input", { type: "range", min: 1, max: Math.round(Math.min(width, height) / 2), value: size });
   slider.setAttribute("aria-label", "Size of the brush in pixels");
   slider.oninput = () => resize(Number(slider.value));
-  const back = button("Undo", "Undo (Ctrl+Z)", () => hole.undo() && changed());
-  const forth = button("Redo", "Redo (Ctrl+Shift+Z)", () => hole.redo() && changed());
+  const back = button("Undo", "Undo (Ctrl+Z)", () => act(() => hole.undo()));
+  const forth = button("Redo", "Redo (Ctrl+Shift+Z)", () => act(() => hole.redo()));
   const file = element("input", { type: "file", accept: "image/*", hidden: true });
   file.onchange = async () => {
     const [chosen] = file.files;
     file.value = "";
     if (!chosen) return;
     try {
-      const loaded = await createImageBitmap(chosen, { resizeWidth: width, resizeHeight: height, resizeQuality: "pixelated" });
-      const sheet = new OffscreenCanvas(width, height).getContext("2d");
-      sheet.drawImage(loaded, 0, 0);
-      const { data } = sheet.getImageData(0, 0, width, height);
-      hole.load(hole.mask.map((_, index) => Number(data[4 * index] > 127)));
-      changed();
-    } catch {
-      status.textContent = `${chosen.name} is no picture that this browser can read.`;
+      const { mask, note } = await readMask(chosen, width, height);
+      act(() => hole.load(mask));
+      status.textContent = note || `${chosen.name}: ${ratio.textContent}`;
+    } catch (error) {
+      status.textContent = error.message;
     }
   };
   const offered = (options.methods ?? []).map((method) => (typeof method === "string" ? { value: method, label: method } : method));
@@ -302,6 +358,7 @@ export async function mountPainter(el, options) {
   methods.setAttribute("aria-label", "Method that fills the hole");
   methods.onchange = () => options.onMethod?.(methods.value);
   const fill = button("Fill", "Fill the hole by the chosen method", () => {
+    finish();
     status.textContent = "Filling …";
     options.onFill(methods.value);
   });
@@ -319,8 +376,16 @@ export async function mountPainter(el, options) {
     setTimeout(() => URL.revokeObjectURL(href), 1000);
   }
 
+  // Whatever changes the mask comes after the stroke that is being painted, which ends here.
   function act(change) {
+    finish();
     change();
+    changed();
+  }
+
+  function finish() {
+    if (!stroke) return;
+    stroke = null;
     changed();
   }
 
@@ -330,15 +395,18 @@ export async function mountPainter(el, options) {
   };
 
   canvas.onpointerdown = (event) => {
-    if (event.button !== 0 && event.button !== 2) return;
+    if (!(event.button in HELD) || (stroke && !event.isPrimary)) return; // a second finger
+    finish(); // whose end was never heard of
     canvas.setPointerCapture(event.pointerId);
     hole.begin();
-    stroke = { tool: event.button === 2 ? "eraser" : tool, size, points: [at(event)] };
+    stroke = { tool: event.button ? "eraser" : tool, size, points: [at(event)], pointer: event.pointerId, held: HELD[event.button] };
     hole.draw(stroke);
     cursor = at(event);
     paint();
   };
   canvas.onpointermove = (event) => {
+    if (stroke && event.pointerId !== stroke.pointer) return;
+    if (stroke && !(event.buttons & stroke.held)) finish(); // released where nobody heard it
     cursor = at(event);
     if (stroke) {
       const points = (event.getCoalescedEvents?.() ?? []).map(at);
@@ -353,10 +421,8 @@ export async function mountPainter(el, options) {
     }
     paint();
   };
-  canvas.onpointerup = canvas.onpointercancel = () => {
-    if (!stroke) return;
-    stroke = null;
-    changed();
+  canvas.onpointerup = canvas.onpointercancel = canvas.onlostpointercapture = (event) => {
+    if (event.pointerId === stroke?.pointer) finish();
   };
   canvas.onpointerleave = () => {
     if (stroke) return;
@@ -389,11 +455,12 @@ export async function mountPainter(el, options) {
     event.stopPropagation(); // a notebook has commands of its own on these keys
     paint();
   };
-  canvas.onkeyup = (event) => {
-    if (event.key !== "o") return;
+  const hideOriginal = () => {
     original = false;
     paint();
   };
+  canvas.onkeyup = (event) => event.key === "o" && hideOriginal();
+  canvas.onblur = hideOriginal; // the key may be released elsewhere
 
   const masks = [
     button("Invert", "Swap missing and known", () => act(() => hole.invert())),
@@ -441,6 +508,7 @@ export async function mountPainter(el, options) {
     },
     setMask(mask) {
       if (mask.length !== hole.mask.length || mask.every((pixel, index) => pixel === hole.mask[index])) return;
+      finish();
       hole.load(mask);
       refresh();
     },
@@ -493,11 +561,14 @@ function links(model) {
 }
 
 const WAIT = 1500; // milliseconds for the kernel to answer
+const SILENT = "The kernel does not answer. If it was restarted, run this cell again; if it is busy, the fill follows.";
 
 async function renderPainter(model, el) {
   const note = links(model);
   note.hidden = true;
   const length = model.get("_pixels");
+  let answered = false;
+  let patience = null;
   const painter = await mountPainter(el, {
     image: model.get("_image"),
     mask: unpack(model.get("_mask"), length),
@@ -507,16 +578,20 @@ async function renderPainter(model, el) {
       model.set("_mask", pack(mask));
       model.save_changes();
     },
-    onFill: (method) => model.send({ type: "fill", method }),
+    onFill(method) {
+      clearTimeout(patience);
+      patience = setTimeout(() => painter.say(SILENT), WAIT);
+      model.send({ type: "fill", method });
+    },
   });
   const onMask = () => painter.setMask(unpack(model.get("_mask"), length));
   const onMessage = (message, buffers) => {
+    clearTimeout(patience);
     if (message.type === "hello") answered = true;
     if (message.type === "result") painter.showResult(buffers[0], message.text);
     if (message.type === "error") painter.say(message.text);
     if (message.type === "hello") painter.canFill(true);
   };
-  let answered = false;
   model.on("change:_mask", onMask);
   model.on("msg:custom", onMessage);
   painter.canFill(false);
@@ -529,6 +604,7 @@ async function renderPainter(model, el) {
   const timer = setTimeout(() => (note.hidden = answered), WAIT);
   return () => {
     clearTimeout(timer);
+    clearTimeout(patience);
     model.off("change:_mask", onMask);
     model.off("msg:custom", onMessage);
     painter.destroy();

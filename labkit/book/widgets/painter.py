@@ -146,7 +146,8 @@ class MaskPainter(anywidget.AnyWidget):
             uint8 (H, W, 3), also kept as `result`.
 
         Raises:
-            InputError: no such method, or a hole of nothing or of everything.
+            InputError: no such method, a hole of nothing or of everything, or a function of one's
+                own that returns no picture of this size.
         """
         method = next(iter(self._fills)) if method is None else method
         check_choice("method", method, self._fills)
@@ -155,7 +156,9 @@ class MaskPainter(anywidget.AnyWidget):
             raise InputError("there is no hole to fill", "paint one")
         began = time.perf_counter()
         hidden = np.where(mask[..., None], np.uint8(0), self.image)
-        filled = np.where(mask[..., None], self._fills[method](hidden, mask), self.image)
+        found = np.asarray(self._fills[method](hidden, mask))
+        check_pair(found, mask)
+        filled = np.where(mask[..., None], found, self.image)
         self.result = filled
         said = f"{method}, {time.perf_counter() - began:.2f} s"
         if self._truth:
@@ -167,10 +170,15 @@ class MaskPainter(anywidget.AnyWidget):
         if message.get("type") == "hello":
             self.send({"type": "hello"})
         elif message.get("type") == "fill":
+            self.send({"type": "filling"})  # a kernel that was restarted is silent
             try:
                 self.fill(message.get("method"))
             except InputError as error:
                 self.send({"type": "error", "text": str(error)})
+            except BaseException as error:  # of a function of the reader's own, or an interrupt
+                words = f"{type(error).__name__}: {error}".removesuffix(": ")
+                self.send({"type": "error", "text": f"The fill failed: {words}"})
+                raise
 
     def __repr__(self) -> str:
         height, width = self.image.shape[:2]
