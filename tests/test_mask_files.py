@@ -318,6 +318,39 @@ def test_an_inverted_set_warns_once(tmp_path: Path) -> None:
     assert MaskFiles(tmp_path, invert=True).ratios(64).max() < 0.1
 
 
+def test_the_polarity_of_a_set_shows_in_many_masks(tmp_path: Path) -> None:
+    """Holes of a quarter to a half, inverted: no mask alone looks inverted, the set does."""
+    for index in range(12):
+        save(tmp_path / f"{index}.png", grey(~corner((64, 64), 16 + index, 64)))
+    with pytest.warns(PolarityWarning, match="66% is missing, the set looks inverted.*: invert it"):
+        MaskFiles(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        right = MaskFiles(tmp_path, invert=True)
+        assert right.ratios(64).max() < 0.5
+    for index in range(12):
+        save(tmp_path / f"{index}.png", grey(corner((64, 64), 16 + index, 64)))
+    with pytest.warns(PolarityWarning, match="leave the inversion out"):
+        MaskFiles(tmp_path, invert=True)
+    for index in range(7, 12):
+        (tmp_path / f"{index}.png").unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MaskFiles(tmp_path, invert=True)  # seven say nothing
+
+
+def test_masks_for_testing_are_not_drawn_for_training(tmp_path: Path) -> None:
+    for side in ("train", "test"):
+        write_mask(tmp_path / "set" / side / "m.png", corner())
+    with pytest.raises(InputError, match=r"set: holds masks for training and masks for testing"):
+        MaskFiles(tmp_path / "set")
+    assert len(MaskFiles(tmp_path / "set" / "train")) == 1
+    shards = [in_tar(tmp_path / "set" / side) for side in ("train", "test")]
+    with pytest.raises(InputError, match=r"name one of its parts"):
+        MaskFiles(shards)
+    assert len(MaskFiles(shards[0])) == 1
+
+
 def test_missing_and_empty_places_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder or tar file"):
         MaskFiles(tmp_path / "none")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from labkit.archive import PathLike, list_files
+from labkit.archive import Entry, PathLike, list_files
 from labkit.checks import check_size, check_whole
 from labkit.errors import InputError
 from labkit.files import PICTURES
@@ -18,6 +19,9 @@ from labkit.masks.ratio import BINS, bin_index, hole_ratio
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+_LOOKED_AT = 32  # files of a set, for its polarity
+_TELLING = 8  # so few say nothing of a set: each may have a large hole
 
 
 class MaskFiles:
@@ -35,16 +39,26 @@ class MaskFiles:
     The methods' `size` is in pixels, one number or (height, width).
 
     Raises:
-        InputError: nothing there to read.
+        InputError: nothing there to read, or masks for training and for testing in one.
+
+    Warns:
+        PolarityWarning: most of the first files looked at are mostly hole. In NVIDIA's training
+            archive white is known, in its test archive white is missing.
     """
 
     def __init__(self, path: PathLike | Sequence[PathLike], *, invert: bool = False) -> None:
         self.invert = invert
         self.rejected: list[tuple[str, str]] = []
         self._entries = list_files(path, PICTURES)
+        sides = set(map(_side, self._entries))
+        if {"train", "test"} <= sides:
+            raise InputError(
+                f"{path}: holds masks for training and masks for testing",
+                "name one of its parts, train or test",
+            )
         self._packed: dict[tuple[int, tuple[int, int]], np.ndarray | None] = {}
         self._ratios: dict[tuple[int, int], np.ndarray] = {}
-        self._looked_inverted = False
+        self._looked_inverted = self._looks_inverted()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -126,6 +140,28 @@ class MaskFiles:
         stacked = torch.from_numpy(np.stack(masks)[:, None])  # (n, 1, H, W)
         return stacked.to(rng.device).float()
 
+    def _looks_inverted(self) -> bool:
+        """Warn where the set as a whole is mostly hole, which no single mask need be."""
+        ratios = []
+        for entry in self._entries[:: max(1, len(self) // _LOOKED_AT)][:_LOOKED_AT]:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", PolarityWarning)
+                    ratios.append(decode_mask(entry.read(), "", invert=self.invert).mean())
+            except InputError:
+                pass  # named in `rejected` when it is drawn
+        if len(ratios) < _TELLING or np.median(ratios) <= 0.5:
+            return False
+        place, remedy = self._entries[0], "leave the inversion out" if self.invert else "invert it"
+        warnings.warn(
+            f"{place} and others: in the middle mask of {len(ratios)} {np.median(ratios):.0%} is "
+            f"missing, the set looks inverted; white must mean missing: {remedy} if it is the "
+            "other way round, as in NVIDIA's training archive",
+            PolarityWarning,
+            stacklevel=3,
+        )
+        return True
+
     def _load(self, index: int, size: tuple[int, int]) -> np.ndarray | None:
         """bool (H, W), or None for a file that cannot be used."""
         if (index, size) not in self._packed:
@@ -154,3 +190,10 @@ class MaskFiles:
             self.rejected.append((entry.name, reason))
             warnings.warn(f"mask left out: {reason}", stacklevel=5)
         return None
+
+
+def _side(entry: Entry) -> str:
+    """The first folder of a file's path, or its shard: where a set calls one part "train"."""
+    if entry.offset is None:
+        return PurePosixPath(entry.name).parts[0]
+    return Path(entry.container).stem
