@@ -152,11 +152,11 @@ class MaskFiles:
                 pass  # named in `rejected` when it is drawn
         if len(ratios) < _TELLING or np.median(ratios) <= 0.5:
             return False
-        place, remedy = self._entries[0], "leave the inversion out" if self.invert else "invert it"
+        remedy = "leave the inversion out" if self.invert else "invert it"
         warnings.warn(
-            f"{place} and others: in the middle mask of {len(ratios)} {np.median(ratios):.0%} is "
-            f"missing, the set looks inverted; white must mean missing: {remedy} if it is the "
-            "other way round, as in NVIDIA's training archive",
+            f"{self._entries[0]} and others: of {len(ratios)} masks the middle one misses "
+            f"{100 * np.median(ratios):.0f} % of the picture, the set looks inverted; white must "
+            f"mean missing: {remedy} if it is the other way round, as in NVIDIA's training archive",
             PolarityWarning,
             stacklevel=3,
         )
