@@ -130,5 +130,5 @@ def say_which(name: str, taken: str) -> None:
         warnings.warn(
             f"{name}: taken for {taken}, not for what lies here under that name; "
             f"that is reached as {os.path.join('.', name)}",
-            stacklevel=3,
+            stacklevel=1,  # the same is said once, wherever it is asked
         )

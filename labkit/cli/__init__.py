@@ -7,6 +7,7 @@ in one line and exit code 1; Ctrl-C in exit code 130. A traceback appears with `
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -82,6 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         the exit code.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # no command dies of a character it cannot print
+            stream.reconfigure(errors="backslashreplace")
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     arguments, debug = _take_debug(arguments)
     with _warnings_in_one_line():
@@ -97,6 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except InputError as error:
             return _fail(f"error: {error}", EXIT_INPUT, debug)
         except Exception as error:
+            if isinstance(error, OSError) and error.filename is not None:
+                line = f"error: {os.fspath(error.filename)}: {error.strerror}"
+                return _fail(line, EXIT_INPUT, debug)
             if isinstance(error, _UsageProblem):
                 return _fail(f"error: {_usage(error)}", EXIT_INPUT, debug)
             first = (str(error).splitlines() or [""])[0]

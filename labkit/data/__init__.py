@@ -8,6 +8,8 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from labkit.files import say_which
+
 __all__ = ["ImageSource", "open_images"]
 
 
@@ -57,6 +59,8 @@ def open_images(
     >>> open_images("faces", 64).batch([7, 8]).shape
     (2, 64, 64, 3)
     """
+    if isinstance(spec, str) and spec in ("faces", "photos"):
+        say_which(spec, "the built-in set")
     # Imported on demand: rendered faces need nothing but NumPy.
     if spec == "faces":
         from labkit.faces.render import RenderedFaces as Opened

@@ -8,8 +8,11 @@ the very samples that one process would see.
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -135,31 +138,59 @@ def load_batches(
     if workers:
         cv2.setNumThreads(1)
     loader = DataLoader(
-        _Reporting(batches),
+        _Plain(batches),
         batch_size=None,
         sampler=range(start, stop),
         num_workers=workers,
-        pin_memory=pin,
+        collate_fn=_as_it_is,
         worker_init_fn=_prepare_worker,
     )
     for item in loader:
         if isinstance(item, InputError):
             raise item
-        yield item
+        images, masks = map(torch.from_numpy, item)
+        yield (images.pin_memory(), masks.pin_memory()) if pin else (images, masks)
 
 
-class _Reporting(Dataset):
-    """Hands over an `InputError` as an item: raised in a worker process, it would arrive as the
-    text of a traceback."""
+@contextmanager
+def naming_lost_workers(run: Path) -> Iterator[None]:
+    """Within, a process that prepares batches and is killed ends in an `InputError`.
+
+    PyTorch tells of it by an error that is raised wherever the loop is at that moment.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        said = str(error).partition("\n")[0]
+        if not re.search(r"DataLoader worker .* (killed|exited)", said):
+            raise
+        raise InputError(
+            f"{run}: a process that prepares batches was lost ({said})",
+            "the memory may not suffice: go on with --resume --workers 0, which starts none",
+        ) from None
+
+
+class _Plain(Dataset):
+    """Batches as arrays, which come through a pipe: tensors would need room in shared memory, of
+    which a container may have little, and where that is full PyTorch waits for ever.
+
+    An `InputError` is handed over as an item: raised in a worker process, it would arrive as the
+    text of a traceback.
+    """
 
     def __init__(self, batches: BatchesByStep) -> None:
         self.batches = batches
 
-    def __getitem__(self, step: int) -> tuple[Tensor, Tensor] | InputError:
+    def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray] | InputError:
         try:
-            return self.batches[step]
+            images, masks = self.batches[step]
         except InputError as error:
             return error
+        return images.numpy(), masks.numpy()
+
+
+def _as_it_is(item: object) -> object:
+    return item
 
 
 def _prepare_worker(_: int) -> None:

@@ -30,6 +30,11 @@ def psnr(truth: np.ndarray, estimate: np.ndarray) -> float:
     return _psnr(truth, estimate, data_range=255.0)
 
 
+def finite_psnr(truth: np.ndarray, estimate: np.ndarray) -> float:
+    """`psnr`, and `PERFECT` where that is more."""
+    return min(psnr(truth, estimate), PERFECT)
+
+
 def ssim(truth: np.ndarray, estimate: np.ndarray) -> float:
     """Structural similarity in [-1, 1] of two uint8 images (H, W, 3), sides of 7 or more; 1 where
     they are equal."""

@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 from labkit.errors import InputError
 from labkit.evaluation.methods import Method
-from labkit.evaluation.metrics import PERFECT, l1, psnr, psnr_as_reported, ssim
+from labkit.evaluation.metrics import PERFECT, finite_psnr, l1, psnr_as_reported, ssim
 from labkit.evaluation.statistics import AS_REPORTED, Score, tenth_of
 from labkit.masks.files import hint_at_polarity, resize_mask
 from labkit.settings.base import Switch, Whole, settings
@@ -137,7 +137,7 @@ def evaluate(
         for method in methods:
             fills[method.label] = fill = method.fill(truth, mask)
             distance = None if lpips is None else lpips.between(truth, fill)
-            found = min(psnr(truth, fill), PERFECT), ssim(truth, fill), l1(truth, fill), distance
+            found = finite_psnr(truth, fill), ssim(truth, fill), l1(truth, fill), distance
             result.scores.append(Score(pair.name, method.label, ratio, *found))
         if config.as_reported:
             result.scores += _scores_as_reported(pair, ratio, methods, config.size)
@@ -167,11 +167,11 @@ def _scores_as_reported(
             raw = raw_output(method.generator, truth, soft)
         else:
             raw = method.fill(np.rint(truth * 255).astype(np.uint8), soft >= 0.5) / 255.0
-        score = min(psnr_as_reported(truth, raw), PERFECT)
+        decibels = min(psnr_as_reported(truth, raw), PERFECT)
         similarity = structural_similarity(truth, raw, data_range=2.0, channel_axis=-1)
         error = 100.0 * float(np.abs(truth - raw).mean())
         label = method.label + AS_REPORTED
-        yield Score(pair.name, label, ratio, score, float(similarity), error)
+        yield Score(pair.name, label, ratio, decibels, float(similarity), error)
 
 
 def raw_output(generator: GMCNN, image: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from labkit.errors import InputError
-from labkit.files import WEIGHTS, atomic_write
+from labkit.files import WEIGHTS, atomic_write, say_which
 from labkit.nn.columns import COLUMN_DECODERS
 from labkit.nn.generator import GMCNN
 from labkit.nn.tensor_files import read_tensors
@@ -37,9 +37,13 @@ def packaged_names() -> list[str]:
 
 
 def weights_path(weights: str | os.PathLike[str]) -> Path:
-    """The file of a packaged name, of a run's folder or of a path; the error lists the packaged."""
-    if (packaged := PACKAGED / f"{weights}.safetensors").is_file():
-        return packaged
+    """The file of a packaged name, of a run's folder or of a path; the error lists the packaged.
+
+    A name that is both is the packaged one, with a warning; as a path, "./celeba", it is the other.
+    """
+    if weights in packaged_names():
+        say_which(str(weights), "the packaged weights")
+        return PACKAGED / f"{weights}.safetensors"
     path = Path(weights)
     if path.is_dir() and (path / WEIGHTS).is_file():
         return path / WEIGHTS  # a run's folder

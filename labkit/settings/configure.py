@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labkit.errors import InputError, check_choice
+from labkit.files import say_which
 from labkit.settings.network import CRITICS
 from labkit.settings.training import TrainConfig
 
@@ -69,4 +70,5 @@ def mask_settings(masks: Sequence[str]) -> dict[str, Any]:
         return {"data.masks.kind": "files", "data.masks.path": tuple(masks)}
     if len(masks) > 1:
         raise InputError(f"--masks {kinds[0]} cannot be combined with other masks", "name one kind")
+    say_which(kinds[0], "the kind of drawn masks")
     return {"data.masks.kind": kinds[0], "data.masks.path": None}

@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 import pickle
 from pathlib import Path
@@ -28,7 +29,15 @@ from typing import Any
 import torch
 
 from labkit.errors import InputError
-from labkit.files import CONFIG, FRESH_STATE, PREVIOUS_STATE, STATE, WEIGHTS, atomic_write
+from labkit.files import (
+    CONFIG,
+    FRESH_STATE,
+    PREVIOUS_STATE,
+    STATE,
+    WEIGHTS,
+    atomic_write,
+    write_text,
+)
 
 _FORMAT = "labkit-state-2"
 _TRAILER = b"\nlabkit sha256 "  # then 64 hexadecimal digits
@@ -101,18 +110,26 @@ class RunFolder:
         if not self.metrics.exists():
             return
         kept = [r for r in read_metrics(self.metrics) if int(r["step"]) <= step]
-        text = "".join(json.dumps(record) + "\n" for record in kept)
-        atomic_write(self.metrics, lambda file: file.write(text.encode()))
+        write_text(self.metrics, "".join(map(_line, kept)))
 
     def log(self, record: dict[str, object]) -> None:
         """Append one record to ``metrics.jsonl``."""
         try:
             with self.metrics.open("a") as file:
-                file.write(json.dumps(record) + "\n")
+                file.write(_line(record))
         except OSError as error:
             raise InputError(
                 f"{self.metrics}: cannot be written ({error.strerror})", "check the free space"
             ) from error
+
+
+def _line(record: dict[str, Any]) -> str:
+    """A record as a line of JSON, which has no word for what is not finite."""
+    plain = {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in record.items()
+    }
+    return json.dumps(plain, allow_nan=False) + "\n"
 
 
 def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:

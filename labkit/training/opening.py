@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 
 from labkit.data import ImageSource, open_images
 from labkit.errors import InputError
@@ -24,24 +26,76 @@ _FREE_ON_RESUME = {
 }
 
 
+# Numbers of the copies that a scheduler starts, where that is all that starts them.
+_RANKS_OF_COPIES = ("SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "JSM_NAMESPACE_RANK")
 _PRECISIONS = {"32": "32-true", "bf16": "bf16-mixed", "64": "64-true"}
 
 
 def launch(hardware: Hardware, precision: str) -> Fabric:
-    """Place, precision and processes of a run; under torchrun, the processes it has started."""
+    """Place, precision and processes of a run; under torchrun, the processes it has started.
+
+    A scheduler's variables say what was reserved, not what was started: they are left alone, but
+    for a second copy of the command, which `srun` starts for each task.
+
+    Raises:
+        InputError: such a copy, or more devices than there are.
+    """
     here = int(os.environ.get("LOCAL_WORLD_SIZE", 0))
+    for rank in _RANKS_OF_COPIES:
+        if not here and os.environ.get(rank, "0") != "0":
+            raise InputError(
+                f"{rank} is {os.environ[rank]}: this is one of several copies of the command, and "
+                "all would train into one folder",
+                "start one, as with srun --ntasks=1, and say --devices, or use torchrun",
+            )
+    _check_devices(hardware, here)
     fabric = Fabric(
         accelerator=hardware.accelerator,
         devices=here or hardware.devices,
         num_nodes=int(os.environ["WORLD_SIZE"]) // here if here else 1,
         precision=_PRECISIONS[precision],  # type: ignore[arg-type]
+        plugins=TorchElasticEnvironment() if here else LightningEnvironment(),
     )
     fabric.launch()
     return fabric
 
 
+def _check_devices(hardware: Hardware, started: int) -> None:
+    """Raise InputError for more devices than this machine has; on a CPU, a device is a core."""
+    wanted = started or hardware.devices
+    kind = hardware.accelerator
+    if kind == "auto":
+        mps = torch.backends.mps.is_available()
+        kind = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+    there = {"cuda": torch.cuda.device_count(), "mps": 1}.get(kind, os.cpu_count() or wanted)
+    if wanted > there:
+        raise InputError(
+            f"--devices {wanted}: this machine has {there} of {kind}",
+            f"say --devices {there} or fewer",
+        )
+
+
+def _refuse_without_compiler(device: torch.device) -> None:
+    """Compile a function before anything is made, as what a compilation needs may not be there.
+
+    Raises:
+        InputError: no compiler, or one that fails.
+    """
+    # A constant of its own each time: what was compiled before would be found again.
+    constant = random.random()
+    try:
+        torch.compile(lambda x: x * constant + 1)(torch.ones(8, device=device))
+    except Exception as error:  # whatever the compiler of a machine comes up with
+        reason = " ".join(line.strip() for line in str(error).splitlines()[:2])
+        raise InputError(
+            f"--compile: nothing can be compiled for {device} here ({reason})",
+            "install a C++ compiler, name it in CXX, or leave --compile out",
+        ) from None
+
+
 def check_folder(fabric: Fabric, run: RunFolder, config: TrainConfig, resume: bool) -> None:
-    """Refuse, in every process, a folder that is in use or holds another run."""
+    """Refuse, in every process, a folder that is in use or holds another run, and a configuration
+    that cannot be compiled here."""
     trouble = None
     if fabric.is_global_zero:
         try:
@@ -50,6 +104,8 @@ def check_folder(fabric: Fabric, run: RunFolder, config: TrainConfig, resume: bo
             trouble = (error.problem, error.remedy)
     if (trouble := fabric.broadcast(trouble)) is not None:
         raise InputError(*trouble)
+    if config.compile:
+        _refuse_without_compiler(fabric.device)
 
 
 def _refuse_other_runs(run: RunFolder, config: TrainConfig, resume: bool) -> None:

@@ -22,7 +22,7 @@ import torch
 from lightning_fabric import Fabric
 from tqdm import tqdm
 
-from labkit.data.batches import BatchesByStep, load_batches
+from labkit.data.batches import BatchesByStep, load_batches, naming_lost_workers
 from labkit.data.device_cache import PictureCache
 from labkit.errors import InputError
 from labkit.files import write_text
@@ -86,7 +86,8 @@ def train(
             run.set_newest_aside()
     elif resume and fabric.is_global_zero:
         run.truncate_metrics(-1)  # killed before its first checkpoint: begin again
-    return loop.run_to_end(progress, observe)
+    with naming_lost_workers(run.path):
+        return loop.run_to_end(progress, observe)
 
 
 class _Loop:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from labkit.classical import CLASSICAL
 from labkit.data import ImageSource
-from labkit.evaluation.metrics import psnr
+from labkit.evaluation.metrics import finite_psnr
 from labkit.images import compose, from_uint8, mask_input, to_uint8
 from labkit.masks import sample_masks
 from labkit.settings import MaskConfig
@@ -38,7 +38,7 @@ class Validation:
         for image, mask in zip(self.images, self.masks, strict=True):
             hole = mask[0].numpy() > 0.5
             filled = np.where(hole[..., None], CLASSICAL[method](image, hole), image)
-            scores.append(psnr(image, filled))
+            scores.append(finite_psnr(image, filled))
         return float(np.mean(scores))
 
     @torch.no_grad()
@@ -62,7 +62,7 @@ class Validation:
             chosen = slice(start, start + max(batch, rows))
             columns = [to_uint8(column) for column in self._composite(model, device, chosen)]
             pairs = zip(self.images[chosen], columns[2], strict=True)
-            scores += [psnr(truth, filled) for truth, filled in pairs]
+            scores += [finite_psnr(truth, filled) for truth, filled in pairs]
             if start == 0:
                 strips = [np.concatenate(list(column[:rows])) for column in columns]
                 grid = np.concatenate(strips, axis=1)

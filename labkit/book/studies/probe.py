@@ -11,7 +11,7 @@ from labkit.book.checkerboard import checkerboard_scores
 from labkit.classical import CLASSICAL
 from labkit.data import ImageSource
 from labkit.errors import InputError
-from labkit.evaluation.metrics import psnr
+from labkit.evaluation.metrics import finite_psnr
 from labkit.images import compose, from_uint8, mask_input, to_uint8
 from labkit.masks import sample_masks
 from labkit.settings import MaskConfig
@@ -63,7 +63,7 @@ class Holes:
 
     def psnr(self, filled: np.ndarray) -> float:
         """Mean over the pictures in dB."""
-        return float(np.mean([psnr(a, b) for a, b in zip(self.truth, filled, strict=True)]))
+        return float(np.mean([finite_psnr(a, b) for a, b in zip(self.truth, filled, strict=True)]))
 
 
 class Probe(Holes):
