@@ -56,14 +56,22 @@ class Filler(nn.Module):
 
     Shapes: image uint8 (1, H, W, 3), RGB; mask uint8 (1, H, W), anything but 0 = missing → uint8
     (1, H, W, 3), the image where the mask is 0. As in `labkit.inpainting.inpaint`, the fill of a
-    picture whose known pixels are all grey is grey.
+    picture whose known pixels are all grey is grey. gates float32 (columns,): what the features of
+    each column are multiplied by, 1 being the network as it was trained.
     """
 
     def __init__(self, model: GMCNN) -> None:
         super().__init__()
         self.model = model.eval()
+        self.gates: Tensor | None = None
+        for k, column in enumerate(model.columns):
+            column.register_forward_hook(lambda _, __, x, k=k: self._gated(x, k))
 
-    def forward(self, image: Tensor, mask: Tensor) -> Tensor:
+    def _gated(self, features: Tensor, column: int) -> Tensor:
+        return features if self.gates is None else features * self.gates[column]
+
+    def forward(self, image: Tensor, mask: Tensor, gates: Tensor | None = None) -> Tensor:
+        self.gates = gates
         hole = (mask != 0)[:, None].float()  # (1, 1, H, W)
         prediction = self.model.predict(from_uint8(image), hole)  # (1, 3, H, W) in [-1, 1]
         fill = prediction.add(1.0).mul(127.5).round().clamp(0, 255)
@@ -76,7 +84,11 @@ class Filler(nn.Module):
 
 
 def export_onnx(
-    weights: str | os.PathLike[str], size: int | tuple[int, int], out: str | os.PathLike[str]
+    weights: str | os.PathLike[str],
+    size: int | tuple[int, int],
+    out: str | os.PathLike[str],
+    *,
+    gates: bool = False,
 ) -> Path:
     """Write a generator as an ONNX file, after checking that ONNX Runtime computes the same.
 
@@ -84,6 +96,7 @@ def export_onnx(
         weights: a packaged name, a weights file or a run's folder, as `load_generator` takes.
         size: of the pictures, one number or (height, width).
         out: the file.
+        gates: take a third input, "gates", with which columns can be switched off.
 
     Returns:
         `out`. Its inputs are called "image" and "mask", its output "filled"; see `Filler` for their
@@ -108,17 +121,18 @@ def export_onnx(
     filler = Filler(load_generator(weights))
     image = torch.zeros(1, height, width, 3, dtype=torch.uint8)
     mask = torch.zeros(1, height, width, dtype=torch.uint8)
+    opened = (torch.ones(len(filler.model.columns)),) if gates else ()
     with _quietly():
         buffer = io.BytesIO()
         # The older of PyTorch's two exporters: the newer takes minutes, and three times the bytes,
         # for the two thousand small operations of a prior.
         torch.onnx.export(
             filler,
-            (image, mask),
+            (image, mask, *opened),
             buffer,
             dynamo=False,
             opset_version=OPSET,
-            input_names=["image", "mask"],
+            input_names=["image", "mask", "gates"][: 2 + len(opened)],
             output_names=["filled"],
         )
     graph = onnx.load_from_string(buffer.getvalue())
@@ -130,7 +144,7 @@ def export_onnx(
     about = _about(weights) | {"size": f"{height}x{width}"}
     onnx.helper.set_model_props(graph, about)
     data = graph.SerializeToString()
-    _check(data, filler, (height, width), onnxruntime)
+    _check(data, filler, (height, width), opened, onnxruntime)
     atomic_write(out, lambda file: file.write(data))
     return Path(out)
 
@@ -173,16 +187,20 @@ def _halve(model: onnx.ModelProto, onnx) -> None:
     onnx.checker.check_model(model)
 
 
-def _check(data: bytes, filler: Filler, size: tuple[int, int], onnxruntime) -> None:
+def _check(
+    data: bytes, filler: Filler, size: tuple[int, int], gates: tuple[Tensor, ...], onnxruntime
+) -> None:
     """Raise unless ONNX Runtime fills a test picture as PyTorch does, within one grey level."""
     generator = torch.Generator().manual_seed(0)
     image = torch.randint(0, 256, (1, *size, 3), dtype=torch.uint8, generator=generator)
     mask = torch.zeros(1, *size, dtype=torch.uint8)
     mask[:, size[0] // 4 : -size[0] // 4, size[1] // 4 : -size[1] // 4] = 1
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {"image": image.numpy(), "mask": mask.numpy()})
+    names = [each.name for each in session.get_inputs()]
+    given = {n: x.numpy() for n, x in zip(names, (image, mask, *gates), strict=True)}
+    (found,) = session.run(None, given)
     with torch.no_grad():
-        expected = filler(image, mask).numpy()
+        expected = filler(image, mask, *gates).numpy()
     worst = int(np.abs(found.astype(int) - expected).max())
     if worst > 1:
         raise RuntimeError(f"ONNX Runtime differs from PyTorch by {worst} grey levels")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import chromium, drag, touch, needs_chromium
+from browsing import chromium, drag, needs_chromium, touch
 from PIL import Image
 from serve import served
 
@@ -237,7 +237,10 @@ def pointer(page, kind: str, x: float, y: float, **more: object) -> None:
           const canvas = document.querySelector("canvas");
           const box = canvas.getBoundingClientRect();
           const usual = { pointerId: 1, pointerType: "mouse", isPrimary: true, bubbles: true };
-          const pressed = { button: kind === "pointermove" ? -1 : 0, buttons: kind === "pointerup" ? 0 : 1 };
+          const pressed = {
+            button: kind === "pointermove" ? -1 : 0,
+            buttons: kind === "pointerup" ? 0 : 1,
+          };
           const place = { clientX: box.left + x * box.width, clientY: box.top + y * box.height };
           canvas.setPointerCapture = () => {};
           canvas.dispatchEvent(new PointerEvent(kind, { ...usual, ...pressed, ...place, ...more }));
@@ -322,7 +325,10 @@ def test_the_eraser_of_a_pen_erases_and_the_original_hides_again(page):
     pointer(page, "pointerdown", 0.5, 0.5, button=5, **eraser)
     pointer(page, "pointerup", 0.5, 0.5, button=5, pointerId=3)
     assert not painted(page)[32, 48] and painted(page)[32, 20]
-    colour = "() => [...document.querySelector('canvas').getContext('2d').getImageData(20, 32, 1, 1).data]"
+    colour = """() => {
+      const sheet = document.querySelector("canvas").getContext("2d");
+      return [...sheet.getImageData(20, 32, 1, 1).data];
+    }"""
     page.mouse.move(1, 1)
     page.locator("canvas").focus()
     holed = page.evaluate(colour)

@@ -17,12 +17,12 @@ import vendor
 from browsing import chromium, drag, needs_chromium
 from laplace import diffuse
 from PIL import Image
-from serve import served
+from serve import CHROMIUM, served
 
 from labkit.data.photos import photo
 from labkit.faces import RenderedFaces
 
-onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxruntime")
 
 ROOT = Path(__file__).resolve().parent.parent
 STATIC = ROOT / "_build" / "static"  # what `make html` fetches and exports is used again
@@ -147,14 +147,7 @@ def png(image: np.ndarray) -> bytes:
 
 def python_fill(image: np.ndarray, mask: np.ndarray, name: str) -> np.ndarray:
     """The same by ONNX Runtime in Python."""
-    session = onnxruntime.InferenceSession(
-        STATIC / "fill" / "models" / f"{name}.onnx", providers=["CPUExecutionProvider"]
-    )
-
-    def network(cut: np.ndarray, holes: np.ndarray) -> np.ndarray:
-        given = {"image": cut[None], "mask": holes[None].astype(np.uint8)}
-        return session.run(None, given)[0][0]
-
+    network = models.started(STATIC / "fill" / "models" / f"{name}.onnx")
     return fill_reference.fill(image, mask, int(name.rpartition("-")[2]), network)
 
 
@@ -434,6 +427,20 @@ def test_a_browser_without_webassembly(browser, address):
     visit.says(" dB")
     assert visit.errors == []
     page.close()
+
+
+def test_a_browser_with_too_little_memory(browser, address):
+    options = ["--no-sandbox", "--js-flags=--wasm-max-mem-pages=256"]
+    small = browser.browser_type.launch(executable_path=CHROMIUM, args=options)
+    visit = Visit(small.new_page(), address)
+    visit.press_fill()
+    words = "This browser has too little memory for the network. Diffusion works without it."
+    assert visit.says("memory") == words
+    visit.page.locator(".labkit-bar select").select_option("diffusion")
+    visit.press_fill()
+    visit.says(" dB")
+    assert visit.errors == []
+    small.close()
 
 
 def test_the_page_is_left_during_a_fill_and_found_again(visit, address):

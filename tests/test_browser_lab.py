@@ -69,6 +69,15 @@ def lab(tmp_path) -> Iterator[str]:
         server.wait(20)
 
 
+RESTART = """async () => {
+  const [kernel] = await (await fetch("/api/kernels")).json();
+  const token = document.cookie.match(/_xsrf=([^;]+)/)?.[1] ?? "";
+  const asked = { method: "POST", headers: { "X-XSRFToken": token } };
+  const answer = await fetch(`/api/kernels/${kernel.id}/restart`, asked);
+  if (!answer.ok) throw new Error(answer.status);
+}"""
+
+
 def test_in_jupyterlab_with_a_kernel(browser, lab):
     page = browser.new_page(viewport={"width": 1300, "height": 1000})
     page.set_default_timeout(90_000)
@@ -92,4 +101,15 @@ def test_in_jupyterlab_with_a_kernel(browser, lab):
     printed.wait_for()
     ratio = float(printed.inner_text().split()[1])
     assert abs(ratio - 0.25) < 0.02, json.dumps(printed.inner_text())
+
+    page.evaluate(RESTART)
+    page.get_by_text("| Idle").wait_for()
+    fill.click()
+    silent = page.locator(".labkit-status", has_text="does not answer")
+    silent.wait_for(timeout=15_000)
+    assert "If it was restarted, run this cell again" in silent.inner_text()
+    page.locator(".jp-CodeCell .jp-Editor").first.click()
+    page.keyboard.press("Shift+Enter")
+    page.wait_for_function("document.querySelector('.labkit-status')?.textContent === ''")
+    page.locator(".jp-CodeCell .labkit-fill").wait_for()
     page.close()

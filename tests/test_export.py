@@ -82,6 +82,28 @@ def test_any_size_and_any_value_of_the_mask(tmp_path):
     assert np.array_equal(untouched[0], image)
 
 
+def test_columns_can_be_switched_off(tmp_path):
+    """With every gate open the network is the one that was trained; a gate of 0 is a column whose
+    features the decoder does not get."""
+    path = export_onnx("faces", 64, tmp_path / "gated.onnx", gates=True)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    generator, mask = load_generator("faces"), hole(64, 64, 3)
+    image = RenderedFaces(64, "test").batch([9])[0]
+    given = {"image": image[None], "mask": mask[None].astype(np.uint8)}
+
+    def gated(*gates: float) -> np.ndarray:
+        return session.run(None, given | {"gates": np.array(gates, np.float32)})[0][0].astype(int)
+
+    assert np.abs(gated(1, 1, 1) - inpaint(image, mask, generator=generator)).max() <= 1
+    for off in range(3):
+        handle = generator.columns[off].register_forward_hook(lambda *call: call[-1] * 0)
+        expected = inpaint(image, mask, generator=generator)
+        handle.remove()
+        found = gated(*(float(k != off) for k in range(3)))
+        assert np.abs(found - expected).max() <= 1
+        assert np.abs(found - gated(1, 1, 1)).max() > 20
+
+
 def test_says_what_it_is(faces):
     model = onnx.load(faces)
     about = {entry.key: entry.value for entry in model.metadata_props}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,13 @@ class Model:
         weights: a packaged name, or a weights file under the checkout.
         size: side of the squares that it fills, in pixels.
         label: what a menu calls it.
+        gates: whether its columns can be switched off.
     """
 
     weights: str
     size: int
     label: str
+    gates: bool = False
 
     @property
     def name(self) -> str:
@@ -52,7 +54,7 @@ class Model:
 
 
 MODELS = (
-    Model("faces", 64, "Network: rendered faces"),
+    Model("faces", 64, "Network: rendered faces", gates=True),  # chapter 4 switches them
     Model("celeba", 256, "Network: photographs of faces"),
     # Chapter 12's: of the same width, trained on the same rendered faces; none has a prior.
     Model("book/results/faces-plain.safetensors", 64, "Network: reconstruction alone"),
@@ -172,10 +174,10 @@ def write_model(model: Model, folder: Path, known: dict[str, Any] | None) -> dic
     weights = model.weights if "/" not in model.weights else str(ROOT / model.weights)
     path = folder / "models" / f"{model.name}.onnx"
     path.parent.mkdir(exist_ok=True)
-    made_from = _origin(weights, model.size)
+    made_from = _origin(weights, model)
     if known is None or known.get("made_from") != made_from or not path.is_file():
         print(f"  exporting {model.name} …", flush=True)
-        export.export_onnx(weights, model.size, path)
+        export.export_onnx(weights, model.size, path, gates=model.gates)
     data = path.read_bytes()
     about = read_metadata(weights)
     digest = hashlib.sha256(data).hexdigest()
@@ -193,12 +195,12 @@ def write_model(model: Model, folder: Path, known: dict[str, Any] | None) -> dic
     }
 
 
-def _origin(weights: str, size: int) -> str:
+def _origin(weights: str, model: Model) -> str:
     """Changes with the weights, and with the code that exports them."""
     package = Path(export.__file__).parent
     code = [package / "export.py", *sorted((package / "nn").glob("*.py"))]
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in code]
-    text = " ".join([weights_hash(weights), str(size), *hashes])
+    text = " ".join([weights_hash(weights), str(model.size), str(model.gates), *hashes])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -226,13 +228,21 @@ def write_picture(picture: Picture, folder: Path) -> dict[str, Any]:
 
 def filled(folder: Path, picture: Picture, model: Model) -> np.ndarray:
     """A picture's own hole filled as the page would do it."""
+    network = started(folder / "models" / f"{model.name}.onnx")
+    return fill_reference.fill(picture.pixels(), picture.mask(), model.size, network)
+
+
+def started(path: Path) -> Callable[..., np.ndarray]:
+    """An exported network, as the function (image, mask, gates) → filled image."""
     import onnxruntime
 
-    path = folder / "models" / f"{model.name}.onnx"
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    gated = "gates" in [each.name for each in session.get_inputs()]
 
-    def network(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def network(image: np.ndarray, mask: np.ndarray, gates: Sequence[float] = (1, 1, 1)):
         given = {"image": image[None], "mask": mask[None].astype(np.uint8)}
+        if gated:
+            given["gates"] = np.array(gates, np.float32)
         return session.run(None, given)[0][0]
 
-    return fill_reference.fill(picture.pixels(), picture.mask(), model.size, network)
+    return network

@@ -1,7 +1,7 @@
 // What takes time, away from the page: fetching the runtime and a network, and filling.
 //
 // In:  {id, task: "prepare" or "warm", runtime, model}, or {id, task: "fill", width, height, pixels, mask,
-//      and runtime and model, or neither for diffusion}
+//      and runtime and model, or neither for diffusion; gates, one for each column of a network that has them}
 // Out: {id, event: "loaded", bytes}, {id, event: "filled", done, of} on the way;
 //      then {id, event: "done", …} or {id, event: "failed", text}
 
@@ -13,6 +13,13 @@ let runtime = null; // a promise of the runtime's module
 const networks = new Map(); // file → a promise of its session
 let lastRun = Promise.resolve();
 const damaged = new Set(); // files not to be taken from the browser's cache again
+
+// What a browser says that cannot run a network, in one sentence. WebAssembly may throw a bare number.
+function hindered(error) {
+  const said = String(error?.message ?? error).split("\n")[0];
+  const why = /memory|alloc/i.test(said) ? "has too little memory for the network" : `could not run the network (${said})`;
+  return new Error(`This browser ${why}. Diffusion works without it.`);
+}
 
 // The bytes of a file whose size and hash are known.
 async function fetchChecked({ file, name, bytes, sha256: expected }, loaded) {
@@ -59,7 +66,7 @@ async function startNetwork(message, loaded) {
     fetchChecked(message.model, loaded),
   ]);
   const session = await ort.InferenceSession.create(network, { executionProviders: ["wasm"] }).catch((error) => {
-    throw new Error(`This browser could not start the network (${error.message}). Diffusion works without it.`);
+    throw hindered(error);
   });
   return { ort, session };
 }
@@ -84,11 +91,15 @@ async function warm(message) {
 }
 
 // One after the other: a session does not take a second picture while it works on the first.
-function run({ ort, session }, image, mask, size) {
+function run({ ort, session }, image, mask, size, gates = [1, 1, 1]) {
+  const feeds = {
+    image: new ort.Tensor("uint8", image, [1, size, size, 3]),
+    mask: new ort.Tensor("uint8", mask, [1, size, size]),
+  };
+  if (session.inputNames.includes("gates")) feeds.gates = new ort.Tensor("float32", Float32Array.from(gates), [gates.length]);
   const answer = lastRun.then(async () => {
-    const { filled } = await session.run({
-      image: new ort.Tensor("uint8", image, [1, size, size, 3]),
-      mask: new ort.Tensor("uint8", mask, [1, size, size]),
+    const { filled } = await session.run(feeds).catch((error) => {
+      throw hindered(error);
     });
     return filled.data;
   });
@@ -104,7 +115,8 @@ async function fill(message) {
   if (network) {
     const { size } = message.model;
     const tell = (done, of) => of > 1 && postMessage({ id: message.id, event: "filled", done, of });
-    await fillBySquares((image, holes) => run(network, image, holes, size), size, pixels, mask, width, height, tell);
+    const fillSquare = (image, holes) => run(network, image, holes, size, message.gates);
+    await fillBySquares(fillSquare, size, pixels, mask, width, height, tell);
   } else diffuse(pixels, mask, width, height);
   const seconds = (performance.now() - began) / 1000;
   return { pixels, seconds, psnr: holePsnr(message.pixels, pixels, mask) };
