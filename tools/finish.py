@@ -41,6 +41,8 @@ REPAIRS = [
     # A head without a word, over a column that needs none.
     (r'<th class="head[^"]*">(?:<p></p>)?</th>', "<td></td>"),
 ]
+# The map of the method, whose links work only where the drawing is part of the page.
+MAP = re.compile(r'<img alt="([^"]*)" src="[^"]*/method\.svg" ?/?>')
 # The parameters of a long signature are definitions without terms: a list of plain items.
 PARAMETERS = re.compile(r'<dl>\n((?:<dd><em class="sig-param">.*</dd>\n)+)</dl>')
 PARAMETER, ITEM = re.compile(r"<dd>(.*)</dd>\n"), r"<li>\1</li>\n"
@@ -56,6 +58,7 @@ def mend(html: str) -> str:
     """A page that a screen reader can read, and that breaks its lines where it may."""
     for found, better in REPAIRS:
         html = re.sub(found, better, html)
+    html = MAP.sub(lambda image: drawing(image[1]), html)
     html = POINTS.sub(lambda cell: LIST.format(cell[1].replace("<br>", "</li><li>")), html)
     parts = CODE_OR_TAG.split(html)  # text, code or tag, its name or None, text, …
     parts[::3] = [PERCENT.sub("\N{NO-BREAK SPACE}%", text) for text in parts[::3]]
@@ -64,6 +67,12 @@ def mend(html: str) -> str:
         lambda listed: f'<ul class="sig-parameters">\n{PARAMETER.sub(ITEM, listed[1])}</ul>',
         "".join(parts),
     )
+
+
+def drawing(described: str) -> str:
+    """The map as a part of the page."""
+    text = (links.ROOT / "book/_static/method.svg").read_text(encoding="utf-8")
+    return text.replace("<svg ", f'<svg class="map" role="group" aria-label="{described}" ', 1)
 
 
 def offer_exercises(app: Sphinx, document: nodes.document) -> None:
