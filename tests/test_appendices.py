@@ -155,7 +155,7 @@ def test_every_module_is_in_the_reference_or_internal() -> None:
     modules = {
         module.name
         for module in pkgutil.walk_packages(labkit.__path__, "labkit.")
-        if not module.name.startswith("labkit.cli.")
+        if not module.name.startswith(("labkit.cli.", "labkit.book.checks.chapter_"))
     }
     assert len(set(documented)) == len(documented)
     assert set(documented) | INTERNAL == modules
