@@ -71,7 +71,7 @@ constraints: $(INSTALLED) ## write constraints.txt from what is installed here
 colab: $(INSTALLED) ## run chapters as Colab does, each in a fresh environment; CHAPTER=03 for one
 	$(BIN)/python tools/colab.py $(CHAPTER)
 
-package: | $(BIN)/python ## the wheel and the source archive of labkit, in dist/
+package: | $(BIN)/pip ## the wheel and the source archive of labkit, in dist/
 	$(BIN)/python -m pip install --quiet build
 	$(BIN)/python -m build
 
