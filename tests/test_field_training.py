@@ -63,6 +63,18 @@ def test_records_are_json_whatever_they_hold(tmp_path: Path) -> None:
     assert records[1] == {"step": 2, "psnr": None, "loss": None, "rate": 0.5}
 
 
+@pytest.mark.parametrize(
+    "line", [b"\xff\xfe", b"[1]", b'{"stage": 1}', b'{"step": Infinity}', b"7"]
+)
+def test_a_damaged_record_is_named(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1}\n' + line + b'\n{"step": 2}\n')
+    with pytest.raises(InputError, match=r"metrics\.jsonl: line 2 is no record .*remove that line"):
+        read_metrics(path)
+    path.write_bytes(b'{"step": 1}\n' + line)  # cut short by a kill
+    assert read_metrics(path) == [{"step": 1}]
+
+
 def test_it_trains_on_white_pictures_where_a_scheduler_has_reserved(tmp_path, monkeypatch) -> None:
     for name, value in (SLURM | {"PROCID": "0"}).items():
         monkeypatch.setenv(f"SLURM_{name}", value)

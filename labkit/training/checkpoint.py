@@ -134,15 +134,22 @@ def _line(record: dict[str, Any]) -> str:
 
 def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """The records of a ``metrics.jsonl``; a last line cut short by a kill is left out."""
-    records = []
-    lines = Path(path).read_text().splitlines()
+    path, records = Path(path), []
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     for number, line in enumerate(lines, start=1):
         try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
+            record = json.loads(line)
+            int(record["step"])
+        except (ValueError, TypeError, KeyError, OverflowError):
             if number == len(lines):
                 break
-            raise InputError(f"{path}: line {number} is not JSON", "remove that line") from None
+            raise InputError(
+                f"{path}: line {number} is no record of a step in JSON", "remove that line"
+            ) from None
+        records.append(record)
     return records
 
 
