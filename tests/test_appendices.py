@@ -40,6 +40,7 @@ INTERNAL = {
     "labkit.checks",
     "labkit.nn.tensor_files",
     "labkit.files",
+    "labkit.pillow",
     "labkit.settings.base",
     "labkit.settings.configure",
     "labkit.training.interrupt",
