@@ -6,6 +6,13 @@ FACTS: dict[str, str] = {
     "25.70": "chaitanya2020report",  # which takes it from the paper
     "58.8": "per cent, the largest hole of the report's 200 masks, counted",
     "29.9": "per cent, their mean hole, counted",
+    "48.13": "20 times the logarithm of 255",
+    "52.94": "10 times the logarithm of 256 · 256 · 3",
+    "101.07": "the sum of these two",
+    "12.04": "10 times the logarithm of 16",
+    "17.96": "30 less 12.04",
+    "18.06": "10 times the logarithm of 64",
+    "36.02": "17.96 and 18.06",
 }
 
 
