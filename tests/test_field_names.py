@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import unicodedata
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from field import HOLE, METHOD, PICTURE, save, save_mask
 
 from labkit.data import open_images
 from labkit.data.folder import ImageFolder, is_validation
+from labkit.data.unpack import unpack
 from labkit.errors import InputError
 from labkit.evaluation.pairs import match
 from labkit.files import atomic_write, in_step, write_text
@@ -103,6 +105,9 @@ def test_a_name_may_be_as_long_as_the_disk_takes(tmp_path: Path, capsys) -> None
         ("train", "--resume", "--out", tmp_path / ("x" * 300)),
     ):
         assert "File name too long" in fails(capsys, *command)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(picture, "a.png")
+    assert unpack(tmp_path / "a.zip", tmp_path / ("y" * 250), (".png",)) == 1
     assert not list(tmp_path.glob(".*"))
 
 

@@ -67,7 +67,7 @@ def unpack(
     home = folder.resolve()  # of a link, the place that it names
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{home.name}.", dir=home.parent) as beside:
+        with tempfile.TemporaryDirectory(prefix=".", dir=home.parent) as beside:
             place = Path(beside) / "files"
             with zipfile.ZipFile(archive) as file:
                 chosen = _checked(archive, file.infolist(), wanted)
