@@ -5,25 +5,31 @@
 
 forehead.json is chapter 8's: a cat's forehead, its fill, and their cosines. It needs the features
 of a network: the chapter's own, so that the page's counts are those that the chapter prints.
-face.json is chapter 13's rendered face.
+forehead-trained.json has the cosines by features of a trained network. face.json is the rendered
+face of chapters 1, 4 and 13. choose.json is chapter 3's: photographs with a hole, filled four ways.
 """
 
 from __future__ import annotations
 
 import base64
+import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from labkit.data.photos import photo
+from labkit.evaluation.metrics import psnr, ssim
 from labkit.faces import RenderedFaces
 from labkit.files import write_text
 from labkit.images import png_bytes, to_tensor
 from labkit.inpainting import inpaint
 from labkit.losses.id_mrf import unit_vectors
 from labkit.nn.features import Features
+from labkit.nn.weights import load_generator
 
 FOLDER = Path(__file__).resolve().parent.parent / "book/_static/explorables"
 # Chapter 8's example.
@@ -33,14 +39,39 @@ HOLE = slice(36, 92)
 SCALE = 32767
 # Chapter 13's example.
 FACE, SIDE = 3, 64
+# A trained network whose features are at hand without a download: the packaged generator, of which
+# the column with kernel 3 looks closest.
+TRAINED, COLUMN = "celeba", 2
+# Chapter 3's: a picture's hole (rows, columns), where a photograph is cut, and the networks that
+# fill it beside the classical methods.
+CHOICES = {
+    "face": (np.s_[30:66, 26:62], None, ("faces", "celeba")),
+    "coffee": (np.s_[110:170, 70:150], np.s_[60:316, 150:406], ("celeba", "celeba-sharp")),
+    "chelsea": (np.s_[70:130, 60:120], np.s_[20:276, 130:386], ("celeba", "celeba-sharp")),
+    "astronaut": (np.s_[88:136, 84:148], np.s_[:256, 96:352], ("celeba", "celeba-sharp")),
+}
+
+Extract = Callable[[np.ndarray], torch.Tensor]
+"""A picture's feature maps, (1, C, 32, 32), float64."""
 
 
-def cosines(generated: np.ndarray, target: np.ndarray) -> torch.Tensor:
+def drawn(picture: np.ndarray) -> torch.Tensor:
+    """By the chapter's network with drawn weights."""
+    return Features(NETWORK, [LAYER]).double()(to_tensor(picture[None]))[LAYER]
+
+
+def trained(picture: np.ndarray) -> torch.Tensor:
+    """By the encoder of one column of a trained generator, which is told that all is known."""
+    image = to_tensor(picture[None])
+    known = torch.zeros_like(image[:, :1])
+    return load_generator(TRAINED).columns[COLUMN].encoder(torch.cat([image, known], 1)).double()
+
+
+def cosines(extract: Extract, generated: np.ndarray, target: np.ndarray) -> torch.Tensor:
     """A row for each generated patch, a column for each target patch, (196, 196), float64."""
-    extract = Features(NETWORK, [LAYER]).double()
     inside = slice(HOLE.start // STRIDE, HOLE.stop // STRIDE)
     with torch.no_grad():
-        features = [extract(to_tensor(picture[None]))[LAYER] for picture in (generated, target)]
+        features = [extract(picture) for picture in (generated, target)]
     maps = [feature[..., inside, inside] for feature in features]
     mean = maps[1].mean(dim=(2, 3), keepdim=True)
     v, s = (unit_vectors(x - mean)[0] for x in maps)
@@ -51,24 +82,40 @@ def base64_of(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def forehead() -> dict[str, object]:
-    """What chapter 8's page loads."""
+def forehead_pictures() -> dict[str, np.ndarray]:
     target = photo("chelsea")[8:136, 174:302]
     missing = np.zeros(target.shape[:2], bool)
     missing[HOLE, HOLE] = True
-    fill = inpaint(target, missing, method="telea")
-    whole = np.round(cosines(fill, target).numpy() * SCALE).astype("<i2")
-    pictures = {"fill": fill, "target": target}
+    return {"fill": inpaint(target, missing, method="telea"), "target": target}
+
+
+def packed_cosines(extract: Extract) -> str:
+    whole = cosines(extract, *forehead_pictures().values()).numpy()
+    return base64_of(np.round(whole * SCALE).astype("<i2").tobytes())
+
+
+def data_uri(picture: np.ndarray) -> str:
+    return "data:image/png;base64," + base64_of(png_bytes(picture))
+
+
+def forehead() -> dict[str, object]:
+    """What chapter 8's page loads."""
     return {
         "about": "Chapter 8's example, written by tools/explorables.py. cosines: base64 of 16-bit "
         "integers, low byte first, a row for each patch of the fill.",
         "side": (HOLE.stop - HOLE.start) // STRIDE,
         "scale": SCALE,
-        "cosines": base64_of(whole.tobytes()),
-        **{
-            name: "data:image/png;base64," + base64_of(png_bytes(picture[HOLE, HOLE]))
-            for name, picture in pictures.items()
-        },
+        "cosines": packed_cosines(drawn),
+        **{name: data_uri(picture[HOLE, HOLE]) for name, picture in forehead_pictures().items()},
+    }
+
+
+def forehead_trained() -> dict[str, object]:
+    """What it loads besides, for a reader who asks for it."""
+    return {
+        "about": f"As forehead.json, by the encoder of the packaged network {TRAINED}, the column "
+        "with kernel 3; written by tools/explorables.py.",
+        "cosines": packed_cosines(trained),
     }
 
 
@@ -83,10 +130,51 @@ def face() -> dict[str, object]:
     }
 
 
+def choose() -> dict[str, object]:
+    """What chapter 3's page loads."""
+    generator = np.random.default_rng(0)
+    rounds = []
+    for name, (hole, crop, networks) in CHOICES.items():
+        image = photo(name)[crop] if crop else RenderedFaces(128, "test").batch([9])[0]
+        missing = np.zeros(image.shape[:2], bool)
+        missing[hole] = True
+        filled_by = {method: inpaint(image, missing, method) for method in ("telea", "biharmonic")}
+        for weights in networks:
+            network = load_generator(weights)
+            filled_by[f"network {weights}"] = inpaint(image, missing, generator=network)
+        fills = []
+        for label, filled in filled_by.items():
+            scores = {"psnr": round(psnr(image, filled), 2), "ssim": round(ssim(image, filled), 4)}
+            fills.append({"name": label, "hole": data_uri(filled[hole]), **scores})
+        grey = np.where(missing[..., None], np.uint8(128), image)
+        rows, columns = hole
+        rounds.append(
+            {
+                "name": name,
+                "side": len(image),
+                "box": [columns.start, rows.start, columns.stop, rows.stop],
+                "picture": "data:image/jpeg;base64," + base64_of(jpeg_bytes(grey)),
+                "truth": data_uri(image[hole]),
+                "fills": [fills[k] for k in generator.permutation(len(fills))],
+            }
+        )
+    return {
+        "about": "Chapter 3's square pictures, each filled four ways, written by "
+        "tools/explorables.py. Scores are those of the whole picture.",
+        "rounds": rounds,
+    }
+
+
+def jpeg_bytes(picture: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "jpeg", quality=88)
+    return buffer.getvalue()
+
+
 def main() -> None:
-    for name, document in (("forehead", forehead()), ("face", face())):
-        output = FOLDER / f"{name}.json"
-        write_text(output, json.dumps(document, indent=1) + "\n")
+    for write in (forehead, forehead_trained, face, choose):
+        output = FOLDER / f"{write.__name__.replace('_', '-')}.json"
+        write_text(output, json.dumps(write(), indent=1) + "\n")
         print(f"{output.name}: {output.stat().st_size / 1e3:.0f} kB")
 
 

@@ -3,7 +3,7 @@
 //
 // A picture is SIDE × SIDE pixels, row by row; a mask has 1 where a pixel is missing.
 
-import { BLUE, INK, ORANGE, FAINT, choice, clamp, css, eachFrame, element, frame, heat, movable, position, slider, svg, tell } from "./figure.mjs";
+import { BLUE, INK, ORANGE, FAINT, choice, clamp, css, draggable, eachFrame, element, frame, heat, movable, position, slider, svg, tell } from "./figure.mjs";
 
 const SIDE = 256;
 const SIZE = 65; // taps along each side of the kernel
@@ -250,16 +250,11 @@ export function mount(host) {
     redraw();
   };
   let start = null;
-  over.addEventListener("pointerdown", (event) => {
-    if (event.button) return;
-    over.setPointerCapture(event.pointerId);
-    start = position(event, over, SIDE, SIDE);
-    moveTo(...start);
-  });
-  over.addEventListener("pointermove", (event) => {
+  over.addEventListener("pointermove", (event) => event.isPrimary && moveTo(...position(event, over, SIDE, SIDE)));
+  draggable(over, (event, first) => {
     const at = position(event, over, SIDE, SIDE);
+    if (first) start = at;
     moveTo(...at);
-    if (!start) return;
     const [[left, right], [top, bottom]] = [0, 1].map((axis) =>
       [start[axis], at[axis]].map((c) => clamp(Math.round(c), 0, SIDE)).sort((a, b) => a - b),
     );
@@ -267,7 +262,6 @@ export function mount(host) {
     holes.value = null;
     setHole({ corners: [left, top, right, bottom] });
   });
-  for (const end of ["pointerup", "pointercancel"]) over.addEventListener(end, () => (start = null));
 
   let painted = null;
   const redraw = eachFrame(() => {

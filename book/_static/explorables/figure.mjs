@@ -82,16 +82,26 @@ export function frame(host, { title, caption }) {
 
 let names = 0;
 
-// One of several: {node, row, set value}; other things may join the options in `row`.
-// `options` maps values to labels.
-export function choice(label, options, value, onChange) {
+// `options` maps values to labels; `chosen` holds those that are chosen at first.
+function options(type, label, options, chosen, onChange) {
   const name = `explorable-choice-${names++}`;
   const inputs = Object.keys(options).map((option) =>
-    element("input", { type: "radio", name, value: option, checked: option === value, onchange: () => onChange(option) }),
+    element("input", { type, name, value: option, checked: chosen.includes(option), onchange: ({ target }) => onChange(option, target.checked) }),
   );
   const labels = inputs.map((input) => element("label", {}, input, element("span", { textContent: options[input.value] })));
   const row = element("div", { className: "explorable-options" }, ...labels);
   const node = element("fieldset", { className: "explorable-choice" }, element("legend", { textContent: label }), row);
+  return { node, row, inputs };
+}
+
+// Switches: {node}; onChange(option, on).
+export function switches(label, names, on, onChange) {
+  return options("checkbox", label, names, on, onChange);
+}
+
+// One of several: {node, row, set value}; other things may join the options in `row`.
+export function choice(label, names, value, onChange) {
+  const { node, row, inputs } = options("radio", label, names, [value], onChange);
   return {
     node,
     row,
@@ -128,6 +138,59 @@ export function position(event, node, width, height) {
 
 export function clamp(value, low, high) {
   return Math.min(high, Math.max(low, value));
+}
+
+export function button(label, act) {
+  return element("button", { type: "button", textContent: label, onclick: act });
+}
+
+export async function readJson(file) {
+  const answer = await fetch(new URL(file, import.meta.url));
+  if (!answer.ok) throw new Error(`${file} could not be read`);
+  return answer.json();
+}
+
+// Dragging with one pointer at a time: onDrag(event, first) from the press to the release, and not
+// after a release that nobody heard of.
+export function draggable(node, onDrag) {
+  let held = null;
+  node.addEventListener("pointerdown", (event) => {
+    if (event.button || (held !== null && !event.isPrimary)) return;
+    held = event.pointerId;
+    node.setPointerCapture(held);
+    onDrag(event, true);
+  });
+  node.addEventListener("pointermove", (event) => {
+    if (event.pointerId !== held) return;
+    if (event.buttons & 1) onDrag(event, false);
+    else held = null;
+  });
+  for (const end of ["pointerup", "pointercancel", "lostpointercapture"])
+    node.addEventListener(end, (event) => (held = event.pointerId === held ? null : held));
+}
+
+const [TICK, CALM_TICK] = [50, 1000]; // milliseconds
+
+// Buttons for what goes on step by step: {node, stop}. advance(ticks) returns whether there is more to come.
+// Nothing moves before it is asked to; readers who ask for reduced motion get one picture a second.
+export function player(advance, reset, readout) {
+  let timer = null;
+  const stop = () => {
+    clearInterval(timer);
+    timer = null;
+    play.textContent = "play";
+    readout.setAttribute("aria-live", "polite");
+  };
+  const start = () => {
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    play.textContent = "pause";
+    readout.setAttribute("aria-live", "off"); // it would be read aloud without end
+    timer = setInterval(() => advance(calm ? CALM_TICK / TICK : 1) || stop(), calm ? CALM_TICK : TICK);
+  };
+  const play = button("play", () => (timer ? stop() : start()));
+  const once = button("step", () => (stop(), advance(1)));
+  const again = button("reset", () => (stop(), reset()));
+  return { node: element("div", { className: "explorable-options explorable-choice" }, play, once, again), stop };
 }
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };

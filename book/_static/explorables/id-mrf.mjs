@@ -4,23 +4,24 @@
 // A matrix of N × N numbers lies row by row: rows are patches v of the fill, columns patches s of
 // the target. Both lie on a grid of `side` × `side` positions in the hole.
 
-import { BLUE, FAINT, INK, ORANGE, choice, clamp, css, eachFrame, frame, heat, movable, position, svg, tell } from "./figure.mjs";
+import { BLUE, FAINT, INK, ORANGE, choice, clamp, css, eachFrame, frame, heat, movable, position, readJson, svg, tell } from "./figure.mjs";
 
 const BANDWIDTH = 0.5;
 const EPSILON = 1e-5;
 
 // The committed example: {side, count, cosine, fill, target}.
-export async function load(address = new URL("forehead.json", import.meta.url)) {
-  const answer = await fetch(address);
-  if (!answer.ok) throw new Error(`${address.pathname} could not be read`);
-  return decode(await answer.json());
+export async function load() {
+  return decode(await readJson("forehead.json"));
 }
 
 export function decode({ side, scale, cosines, fill, target }) {
+  return { side, count: side * side, scale, cosine: unpack(cosines, scale), fill, target };
+}
+
+export function unpack(cosines, scale) {
   const bytes = Uint8Array.from(atob(cosines), (letter) => letter.charCodeAt(0));
   const view = new DataView(bytes.buffer);
-  const cosine = Float64Array.from({ length: bytes.length / 2 }, (_, k) => view.getInt16(2 * k, true) / scale);
-  return { side, count: side * side, cosine, fill, target };
+  return Float64Array.from({ length: bytes.length / 2 }, (_, k) => view.getInt16(2 * k, true) / scale);
 }
 
 // R̄S: how each v divides one unit of attention among all s. A softmax over its cosines, whose
@@ -86,12 +87,13 @@ const WIDTH = 2 * PANEL + GAP;
 const HEIGHT = HEAD + PANEL + FOOT;
 const WHO = { fill: "each fill patch", target: "each target patch" };
 const NEAR = { distance: "small distance d", share: "large share R̄S" };
+const FEATURES = { drawn: "drawn weights (VGG19)", trained: "trained weights (GMCNN)" };
 const SIDES = ["fill", "target"];
 const NAMES = { fill: "Fill", target: "Target" };
 
 export function mount(host, data) {
   const { side, count } = data;
-  const share = shares(data.cosine, count);
+  let share = shares(data.cosine, count);
   const state = { who: "fill", near: "distance", on: "fill", at: 0 };
   const parts = frame(host, {
     title: "Who is matched with whom?",
@@ -99,7 +101,8 @@ export function mount(host, data) {
       "Left, Telea’s fill; right, the target, each as 14 × 14 patches of features. Lines join the patch under the pointer " +
       "with its match, and with all that share this match. A ring’s area is the number of matches that a patch has; " +
       "where shares count, rings and lines are as strong as the shares. Colours compare the patch under the pointer " +
-      "with each patch of the other side.",
+      "with each patch of the other side. The features are those of the chapter’s network, or of a trained one: the encoder of the packaged " +
+      "generator <code>celeba</code>, column 3 × 3. Nobody trained it to tell objects apart, as the paper’s VGG was.",
   });
   parts.drawing.parentNode.classList.add("explorable-stacked");
   parts.note.textContent = "Point at a patch, on either side, or move with the arrow keys: past the edge they cross to the other side.";
@@ -111,7 +114,25 @@ export function mount(host, data) {
     state.near = near;
     redraw();
   };
-  parts.controls.append(choice("Who asks", WHO, state.who, ask).node, choice("Near means", NEAR, state.near, measure).node);
+  const cosines = { drawn: data.cosine };
+  const take = async (features) => {
+    state.features = features;
+    try {
+      cosines[features] ??= unpack((await readJson("forehead-trained.json")).cosines, data.scale);
+    } catch (error) {
+      parts.note.textContent = `${error.message}; the features are still the first.`;
+      return;
+    }
+    if (state.features !== features) return; // another choice came meanwhile
+    data = { ...data, cosine: cosines[features] };
+    share = shares(data.cosine, count);
+    redraw();
+  };
+  parts.controls.append(
+    choice("Who asks", WHO, state.who, ask).node,
+    choice("Near means", NEAR, state.near, measure).node,
+    choice("Features of a network with", FEATURES, "drawn", take).node,
+  );
 
   const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "explorable-drag" });
   parts.drawing.append(picture);

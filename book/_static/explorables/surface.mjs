@@ -4,7 +4,7 @@
 // A plane is a square of numbers, row by row; a mask has 1 where a pixel is missing. A picture is
 // three planes of grey levels.
 
-import { BLUE, FAINT, INK, ORANGE, choice, clamp, eachFrame, element, frame, movable, position, slider, svg, tell } from "./figure.mjs";
+import { BLUE, FAINT, INK, ORANGE, choice, clamp, draggable, eachFrame, element, frame, movable, position, readJson, slider, svg, tell } from "./figure.mjs";
 
 export const SIDE = 64;
 export const LEVELS = 5; // 64, 32, 16, 8 and 4 pixels
@@ -159,9 +159,7 @@ export function work(sweeps, levels) {
 // --- the drawing ---------------------------------------------------------------------------------
 
 export async function load() {
-  const answer = await fetch(new URL("face.json", import.meta.url));
-  if (!answer.ok) throw new Error(`face.json: ${answer.status}`);
-  return decode(await answer.json());
+  return decode(await readJson("face.json"));
 }
 
 export function decode(document) {
@@ -215,19 +213,10 @@ export function mount(host, planes) {
     slider("levels", [1, 2, 3, 4, 5], state.levels, (value) => change("levels", value)).node,
   );
   movable(over, "Picture with a hole; arrow keys move the hole", (dx, dy) => moveTo(state.row + 2 * dy, state.column + 2 * dx));
-  let held = false;
-  const follow = (event) => {
+  draggable(over, (event) => {
     const [x, y] = position(event, over, SIDE, SIDE);
     moveTo(y - state.width / 2, x - state.width / 2);
-  };
-  over.addEventListener("pointerdown", (event) => {
-    if (event.button) return;
-    over.setPointerCapture(event.pointerId);
-    held = true;
-    follow(event);
   });
-  over.addEventListener("pointermove", (event) => held && follow(event));
-  for (const end of ["pointerup", "pointercancel"]) over.addEventListener(end, () => (held = false));
 
   const redraw = eachFrame(() => {
     const mask = squareHole(state.row, state.column, state.width);
@@ -245,7 +234,7 @@ export function mount(host, planes) {
   redraw();
 }
 
-function paint(canvas, planes) {
+export function paint(canvas, planes) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(SIDE, SIDE);
   for (let at = 0; at < SIDE * SIDE; at++) {
