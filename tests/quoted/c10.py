@@ -41,6 +41,7 @@ def upsampling() -> list[str]:
     for measure in (*PERIODS, "psnr"):  # kernel 3 and kernel 4
         _, low, high = minus(found["transposed-3"], found["transposed-4"], measure)[-1]
         assert low < 0 < high
+    released = found["released"]["final"]["checkerboard 2"]
     loss, low, high = minus(found["transposed-3"], found["released"], "psnr")[-1]
     assert low < 0 < high
     return [
@@ -52,6 +53,8 @@ def upsampling() -> list[str]:
         f"at {at_2['nearest']:.0f} and {at_2['subpixel']:.0f} dB (the interval of nearest "
         "includes zero), and near zero at period 4",
         f"{-loss:.1f} dB below the released one, with an interval from {low:.1f} to {high:.1f}.",
+        f"its interval, {released['low']:.1f} to {released['high']:.1f} dB, would allow",
+        f"the latter with an interval up to {released['high']:.1f} dB at period 2",
         f"The {at_2['nearest']:.0f} and {at_2['subpixel']:.0f} dB of nearest and sub-pixel",
         f"about {(four + three) / 2:.0f} dB are left at period 2",
         f"nearest and sub-pixel score {at_2['nearest']:.0f} and {at_2['subpixel']:.0f} dB",
@@ -71,6 +74,14 @@ def attention() -> list[str]:
 
     joined = curves[0]["step"].index(settings["warm_up"])
     assert all(curve["mean"][-1] < curve["mean"][joined] for curve in curves)
+    added = {
+        (name, period): interval([run[-1] - run[joined] for run in arm["curves"][period]["runs"]])
+        for name, arm in found.items()
+        for period in PERIODS
+    }
+    assert all(high < 0.55 for (_, period), (_, _, high) in added.items() if period == PERIODS[1])
+    at_2 = {name: added[name, PERIODS[0]][2] for name in found}
+    assert [name for name, high in at_2.items() if high > 1] == ["a2", "a2-report"]
     risen = {
         name: interval([run[-1] - run[0] for run in arm["curves"]["checkerboard 2"]["runs"]])
         for name, arm in found.items()
@@ -96,6 +107,8 @@ def attention() -> list[str]:
         f"in these {with_critics} steps: every mean is below zero",
         f"by {rise:.1f} dB from first to last, with an interval from {rise_low:.1f} to "
         f"{rise_high:.1f}.",
+        f"`a2` and `a2-report` reach {at_2['a2']:.1f} and {at_2['a2-report']:.1f} dB",
+        f"intervals reach up to {max(max(curve['high']) for curve in curves):.1f} dB",
         "All sixteen intervals contain zero",
         f"at all eight moments, from {min(middles):.1f} to {max(middles):.1f} dB, and three of "
         "the eight intervals exclude zero",
