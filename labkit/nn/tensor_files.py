@@ -27,8 +27,9 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         raise InputError(f"{path}: no such weights file")
     try:
         if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+            return safetensors.torch.load(path.read_bytes())
+        with path.open("rb") as file:  # a name that is not UTF-8 is opened by Python alone
+            state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can raise anything
         said = first_line(error)
         if isinstance(error, pickle.UnpicklingError):  # whose text recommends to run its code

@@ -10,10 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import struct
 from pathlib import Path
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -89,15 +87,22 @@ def save_generator(
 
 def read_metadata(weights: str | os.PathLike[str]) -> dict[str, str]:
     """The header of a weights file of this package: ``config`` and what its writer added."""
-    path = weights_path(weights)
+    return _read(weights_path(weights))[0]
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Header and tensors of a weights file; its bytes are read here, as the library opens no file
+    whose name is not UTF-8."""
     try:
-        with safetensors.safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-    except (safetensors.SafetensorError, struct.error, OSError) as error:
+        data = path.read_bytes()
+        state = safetensors.torch.load(data)
+        length = int.from_bytes(data[:8], "little")
+        metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+    except Exception as error:  # a damaged file can raise anything
         raise InputError(f"{path}: not a readable safetensors file ({error})", _REMEDY) from None
     if metadata.get("format") != _FORMAT:
         raise InputError(f"{path}: holds no generator of this package", _REMEDY)
-    return metadata
+    return metadata, state
 
 
 def load_generator(weights: str | os.PathLike[str], *, device: torch.device | str = "cpu") -> GMCNN:
@@ -113,12 +118,11 @@ def load_generator(weights: str | os.PathLike[str], *, device: torch.device | st
     path = weights_path(weights)
     if path.suffix in RELEASE_SUFFIXES:
         return load_authors(path).to(device)
-    metadata = read_metadata(path)
+    metadata, state = _read(path)
     try:
         model = GMCNN(GeneratorConfig(**json.loads(metadata["config"])))
     except (KeyError, TypeError, ValueError) as error:  # no JSON, or no such configuration
         raise InputError(f"{path}: unreadable generator configuration ({error})") from None
-    state = safetensors.torch.load_file(path)
     _load(model, state, str(path))
     return model.eval().to(device)
 
