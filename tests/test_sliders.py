@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import matplotlib
 
@@ -119,3 +121,24 @@ def test_bad_settings_are_named(arguments: dict, words: str) -> None:
 def test_draw_must_return_its_figure() -> None:
     with pytest.raises(InputError, match="returned NoneType, not a figure"):
         explore(lambda k: None, k=[1])
+
+
+def test_ipywidgets_7_without_a_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Colab has it in memory before the book is installed."""
+    monkeypatch.delattr(widgets, "Stack")
+    view = explore(grey, level=[0.0, 0.4], shift=[0.0, 0.2, 0.6], start={"shift": 0.2})
+    first, second, frame = view.children
+    assert level(frame) == 51
+    second.index = 2
+    assert level(frame) == 153
+    first.value = 0.4
+    assert level(frame) == 255
+    assert repr(view) == "Explorer(level: 2, shift: 3)"
+
+
+def test_colab_is_asked_to_draw_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    output = SimpleNamespace(enable_custom_widget_manager=lambda: asked.append(True))
+    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace(output=output))
+    explore(grey, level=[0.0, 0.4])
+    assert asked == [True]

@@ -13,7 +13,7 @@ const HISTORY_BYTES = 64e6; // and together no larger than this
 const HOLE = [213, 94, 0]; // the colour of a hole
 const STEP = 4; // pixels that an arrow key moves the cursor
 const SMALLEST_VIEW = 256; // CSS pixels: a small picture is shown enlarged
-const [COLOUR_SPREAD, COLOUR_SHARE, INVERTED_ABOVE] = [64, 0.01, 0.9]; // labkit.masks.files'
+const [COLOUR_SPREAD, COLOUR_SHARE, INVERTED_ABOVE, SHAPE_TOLERANCE] = [64, 0.01, 0.9, 0.01]; // labkit.masks.files'
 const HELD = { 0: 1, 2: 2, 5: 32 }; // what `buttons` holds while a button is down; 5 is a pen's eraser
 
 export class MaskCanvas {
@@ -182,6 +182,14 @@ export function resizeMask(mask, [width, height], [wide, high]) {
   return Uint8Array.from({ length: wide * high }, (_, at) => mask[from(Math.floor(at / wide), height, high) * width + from(at % wide, width, wide)]);
 }
 
+// What to do about a mask whose aspect ratio is not its picture's; empty where it is.
+function misfit([width, height], [wide, tall]) {
+  const apart = (ratio) => Math.abs(ratio - 1) > SHAPE_TOLERANCE;
+  if (!apart((width * tall) / (height * wide))) return "";
+  if (apart((height * tall) / (width * wide))) return "make a mask of the picture's aspect ratio";
+  return "one lies on its side: a picture is read as its EXIF orientation turns it, so turn the mask to the picture as it is seen";
+}
+
 // The mask in a file for a picture of width × height; one of another size but the same shape is resized.
 async function readMask(file, width, height) {
   const bytes = new Uint8Array(await file.arrayBuffer());
@@ -196,9 +204,8 @@ async function readMask(file, width, height) {
   const { mask, note } = maskOf(sheet.getImageData(0, 0, wide, high).data, file.name);
   if (wide === width && high === height) return { mask, note };
   const sizes = `the mask is ${wide}×${high} pixels, the image ${width}×${height}`;
-  // Sides of the same shape may have been rounded.
-  if (Math.abs(wide * height - high * width) > Math.max(wide, high, width, height))
-    throw new Error(`${file.name}: ${sizes}; make one of the image's shape`);
+  const remedy = misfit([wide, high], [width, height]);
+  if (remedy) throw new Error(`${file.name}: ${sizes}; ${remedy}`);
   return { mask: resizeMask(mask, [wide, high], [width, height]), note: note || `${file.name}: ${sizes}; it was resized by nearest pixels` };
 }
 

@@ -3,12 +3,15 @@
 Every combination of the settings is drawn when the cell runs, and the sliders only choose which
 one is seen. No Python is asked while a slider moves, so the same widget works in JupyterLab, in
 Colab and on the built page, where there is no kernel; and an error in the drawing function stops
-the cell, with its traceback, as any other error does.
+the cell, with its traceback, as any other error does. With ipywidgets 7, which Colab has in memory
+before the book is installed, the kernel exchanges the pictures.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -70,7 +73,12 @@ def explore(
         name: _control(labels.get(name, name), values, start.get(name, values[0]))
         for name, values in settings.items()
     }
-    frames = _stack(draw, dict(settings), controls, {})
+    _enable_on_colab()
+    frames = (
+        _stack(draw, dict(settings), controls, {})
+        if hasattr(widgets, "Stack")
+        else _exchanged(draw, settings, controls)
+    )
     return Explorer(settings, [*controls.values(), frames])
 
 
@@ -132,6 +140,34 @@ def _stack(
     return stack
 
 
+def _exchanged(
+    draw: Callable[..., Figure],
+    settings: Mapping[str, Sequence[Any]],
+    controls: Mapping[str, widgets.Widget],
+) -> widgets.Image:
+    """One picture, which the kernel exchanges: ipywidgets 7 has no stack."""
+    frames = {
+        places: _picture(
+            draw, {name: settings[name][k] for name, k in zip(settings, places, strict=True)}
+        )
+        for places in itertools.product(*(range(len(values)) for values in settings.values()))
+    }
+
+    def chosen() -> bytes:
+        return frames[tuple(controls[name].index for name in settings)].value
+
+    shown = _image(chosen())
+    for control in controls.values():
+        control.observe(lambda _: setattr(shown, "value", chosen()), "index")
+    return shown
+
+
+def _enable_on_colab() -> None:
+    """Colab draws widgets of ipywidgets 8 only if it is asked to."""
+    if "google.colab" in sys.modules:
+        sys.modules["google.colab"].output.enable_custom_widget_manager()
+
+
 def _picture(draw: Callable[..., Figure], chosen: Mapping[str, Any]) -> widgets.Image:
     """One frame as a PNG of at most 256 colours, a third of the size of a full-colour one."""
     figure = draw(**chosen)
@@ -147,6 +183,8 @@ def _picture(draw: Callable[..., Figure], chosen: Mapping[str, Any]) -> widgets.
         image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
             small, format="png", optimize=True
         )
-    return widgets.Image(
-        value=small.getvalue(), format="png", layout={"width": "100%", "max_width": "48rem"}
-    )
+    return _image(small.getvalue())
+
+
+def _image(png: bytes) -> widgets.Image:
+    return widgets.Image(value=png, format="png", layout={"width": "100%", "max_width": "48rem"})
