@@ -12,7 +12,6 @@ written; its bytes are kept in the folder --findings, and its name says how to s
 from __future__ import annotations
 
 import argparse
-import faulthandler
 import io
 import multiprocessing
 import multiprocessing.connection
@@ -233,9 +232,9 @@ def serve(pipe: multiprocessing.connection.Connection) -> None:
     import torch
 
     torch.set_num_threads(1)
-    faulthandler.enable()
-    while True:
-        pipe.send(try_case(*pipe.recv()))
+    with suppress(EOFError):  # the other end has gone
+        while True:
+            pipe.send(try_case(*pipe.recv()))
 
 
 class Worker:
