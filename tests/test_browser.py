@@ -231,11 +231,11 @@ def test_fill_shows_a_comparison_that_moves(page):
     assert page.locator(".labkit-compare").get_attribute("style") != before
 
 
-def pointer(page, kind: str, x: float, y: float, **more: object) -> None:
+def pointer(page, kind: str, x: float, y: float, where: str = "canvas", **more: object) -> None:
     """One event of a pointer over the canvas, at shares of its sides."""
     page.evaluate(
-        """([kind, x, y, more]) => {
-          const canvas = document.querySelector("canvas");
+        """([kind, x, y, where, more]) => {
+          const canvas = document.querySelector(where);
           const box = canvas.getBoundingClientRect();
           const usual = { pointerId: 1, pointerType: "mouse", isPrimary: true, bubbles: true };
           const pressed = {
@@ -246,8 +246,23 @@ def pointer(page, kind: str, x: float, y: float, **more: object) -> None:
           canvas.setPointerCapture = () => {};
           canvas.dispatchEvent(new PointerEvent(kind, { ...usual, ...pressed, ...place, ...more }));
         }""",
-        [kind, x, y, more],
+        [kind, x, y, where, more],
     )
+
+
+def test_a_second_finger_does_not_move_the_line_of_a_comparison(page):
+    drag(page, (0.3, 0.5), (0.6, 0.5))
+    page.get_by_role("button", name="Fill", exact=True).click()
+    slider = page.locator(".labkit-result input[type=range]")
+    slider.wait_for()
+    pointer(page, "pointerdown", 0.2, 0.5, where=".labkit-compare")
+    place = slider.input_value()
+    assert 15 <= int(place) <= 25
+    second = {"pointerId": 9, "isPrimary": False, "where": ".labkit-compare"}
+    pointer(page, "pointerdown", 0.8, 0.5, **second)
+    pointer(page, "pointermove", 0.9, 0.5, **second)
+    pointer(page, "pointermove", 0.9, 0.5, where=".labkit-compare", buttons=0)
+    assert slider.input_value() == place
 
 
 def test_two_fingers_paint_as_one(browser):

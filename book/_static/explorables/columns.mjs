@@ -160,7 +160,7 @@ function squares(canvas, state) {
     const off = !state.open.has(String(kernel));
     nodes.push(
       svg("rect", { x: left, y: top, width: field, height: field, fill: "none", stroke: LOOK[kernel], "stroke-width": 5, ...(off && { "stroke-dasharray": "8 14" }) }),
-      svg("text", { x: left + 12, y: top + field - 12, "font-size": 38, fill: LOOK[kernel], class: "explorable-halo" }, `${kernel} × ${kernel}: ${field} px${off ? ", off" : ""}`),
+      svg("text", { x: left + 12, y: top + field + (kernel === 7 ? -12 : 38), "font-size": 38, fill: LOOK[kernel], class: "explorable-halo" }, `${kernel} × ${kernel}: ${field} px${off ? ", off" : ""}`),
     );
   }
   nodes.push(svg("circle", { cx: middle[0], cy: middle[1], r: 7, fill: BLUE, stroke: "#ffffff", "stroke-width": 3 }));
