@@ -78,9 +78,9 @@ def test_dilations_by_slider_and_by_keyboard(visit):
 
 def test_gan_is_played_and_stepped(visit):
     page = visit("gan")
-    assert "Norm of the critic’s gradient not yet known" in said(page)
+    assert "Norm of the critic’s gradient none yet" in said(page)
     text = press(page, "step")
-    assert "Steps of the generator 1 " in text and "not yet known" not in text
+    assert "Steps of the generator 1 " in text and "none yet" not in text
     press(page, "play")
     page.wait_for_function("parseFloat(document.querySelector('dd').textContent) > 4")
     page.get_by_role("button", name="pause").click()

@@ -4,7 +4,7 @@
 import { BLUE, INK, ORANGE, button, choice, eachFrame, element, frame, readJson, svg, tell } from "./figure.mjs";
 
 const LETTERS = ["A", "B", "C", "D"];
-const MEASURES = { psnr: ["PSNR", 2, " dB"], ssim: ["SSIM", 4, ""] };
+const MEASURES = { psnr: ["PSNR", 2, " (dB)"], ssim: ["SSIM", 4, ""] };
 const NAMES = { face: "a rendered face", coffee: "a cup of coffee", chelsea: "a cat", astronaut: "an astronaut" };
 
 export async function load() {
@@ -95,9 +95,9 @@ function original(x, y, { left, top, right, bottom }, truth) {
 
 function scores(fills, chosen) {
   const cell = (tag, text, strong) => element(tag, {}, strong ? element("strong", { textContent: text }) : text);
-  const head = element("tr", {}, cell("th", ""), cell("th", "fill"), ...Object.values(MEASURES).map(([name]) => cell("th", name)));
+  const head = element("tr", {}, cell("th", ""), cell("th", "fill"), ...Object.values(MEASURES).map(([name, , unit]) => cell("th", name + unit)));
   const rows = fills.map((fill, k) => {
-    const values = Object.entries(MEASURES).map(([measure, [, digits, unit]]) => cell("td", fill[measure].toFixed(digits) + unit, preferred(fills, measure).includes(k)));
+    const values = Object.entries(MEASURES).map(([measure, [, digits]]) => cell("td", fill[measure].toFixed(digits), preferred(fills, measure).includes(k)));
     return element("tr", {}, cell("td", k === chosen ? `${LETTERS[k]}, yours` : LETTERS[k]), cell("td", fill.name), ...values);
   });
   return element("table", { className: "explorable-table" }, element("thead", {}, head), element("tbody", {}, ...rows));

@@ -56,7 +56,7 @@ export function mount(host) {
     buttons.node,
     choice("Loss", LOSSES, state.loss, (loss) => change("loss", loss, true)).node,
     choice("Data", DATA, state.data, (data) => change("data", data, true)).node,
-    slider("critic steps for each of the generator", CRITIC_STEPS, state.criticSteps, (n) => change("criticSteps", n, false)).node,
+    slider("critic steps per generator step", CRITIC_STEPS, state.criticSteps, (n) => change("criticSteps", n, false)).node,
   );
   parts.controls.lastChild.classList.add("explorable-wide");
 
@@ -98,6 +98,6 @@ function describe(readout, game, reals, fakes, { loss, criticSteps }) {
     ["Fakes in some spot", `${Math.round(100 * share)} %`],
     ["Critic: mean of real − of fake", (mean(reals) - mean(fakes)).toFixed(2).replace("-", "−")],
   ];
-  if (loss === "wgan-gp") rows.push(["Norm of the critic’s gradient", game.norm === null ? "not yet known" : game.norm.toFixed(2)]);
+  if (loss === "wgan-gp") rows.push(["Norm of the critic’s gradient", game.norm === null ? "none yet" : game.norm.toFixed(2)]);
   tell(readout, rows, `${LOSSES[loss]}, ${criticSteps} critic ${criticSteps === 1 ? "step" : "steps"} for each step of the generator.`);
 }

@@ -81,6 +81,7 @@ export function mount(host, planes) {
     choice("To begin with", STARTS, state.start, (start) => change("start", start)).node,
     slider("steps at a time", PACES, state.pace, (pace) => (state.pace = pace)).node,
   );
+  parts.controls.lastChild.classList.add("explorable-wide");
   const redraw = eachFrame(() => {
     paint(canvas, now);
     plot.replaceChildren(...curve(errors, state.width));
