@@ -14,10 +14,10 @@ ROOT = Path(__file__).resolve().parent.parent
 BOXES = ("faces", "book")  # what stands beside the core
 # What the house aims at, and what it may not exceed until it gets there.
 LINES = {
-    "labkit": (10_000, 13_700),
+    "labkit": (10_000, 14_310),
     "core": (6_000, 10_100),
     "cli": (700, 1_000),
-    "tools": (1_800, 2_500),
+    "tools": (1_800, 2_560),
 }
 FILE, PARAMETERS, DOCSTRINGS = 300, 12, (0.2, 0.35)
 
