@@ -47,9 +47,12 @@ MAX_OUTPUT_COLUMNS = 100
 
 INSTALL = re.compile(
     r"""import importlib\.util
+from pathlib import Path
 
-if importlib\.util\.find_spec\("labkit"\) is None:  # on Colab: fetch the book and its package
-    !git clone --quiet --depth 1 https://github\.com/[\w.-]+/([\w.-]+)
+if Path\("([\w.-]+)/book"\)\.is_dir\(\):  # on Colab, after a restart
+    %cd \1/book
+elif importlib\.util\.find_spec\("labkit"\) is None:  # on Colab: fetch the book and its package
+    !git clone --quiet --depth 1 https://github\.com/[\w.-]+/\1
     %cd \1/book
     %pip install --quiet "\.\.\[notebook\]"
 """

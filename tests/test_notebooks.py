@@ -37,8 +37,11 @@ OPENING = """# 3. A sample
 | Hardware | a laptop's CPU |
 """
 INSTALL = """import importlib.util
+from pathlib import Path
 
-if importlib.util.find_spec("labkit") is None:  # on Colab: fetch the book and its package
+if Path("b/book").is_dir():  # on Colab, after a restart
+    %cd b/book
+elif importlib.util.find_spec("labkit") is None:  # on Colab: fetch the book and its package
     !git clone --quiet --depth 1 https://github.com/a/b
     %cd b/book
     %pip install --quiet "..[notebook]\""""

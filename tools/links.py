@@ -78,8 +78,9 @@ def source(cell: dict[str, Any]) -> str:
 
 
 def install_lines(text: str, repository: Repository) -> str:
-    """The two lines of the install cell that hold an address."""
+    """The lines of the install cell that hold an address, or the name of the folder."""
     text = re.sub(r"(!git clone --quiet --depth 1 )\S+", rf"\1{repository.url}", text)
+    text = re.sub(r'(Path\(")[^/"]+(/book"\))', rf"\g<1>{repository.name}\2", text)
     return re.sub(r"(%cd )[^/\s]+(/book)", rf"\g<1>{repository.name}\2", text)
 
 
