@@ -86,7 +86,7 @@ def the_table() -> list[str]:
     assert 3.9 < sum(run["minutes"] for run in chain) / 60 < 4.2  # "four hours"
     return [
         f"stands {lead:.2f} dB above the paper's network",
-        f"Our own generator stands {ours - PAPER:.2f} dB above it",
+        f"Our own generator stands {ours - PAPER:.2f} dB above the paper's, after",
         f"lie {highest:.1f} to {lowest:.1f} dB below Telea's {telea:.2f} dB",
         f"its lead shrinks to {gains['biharmonic'][-1]:.1f} dB",
         f"The generator's lead of {ours - telea:.2f} dB over Telea",
@@ -97,7 +97,7 @@ def the_table() -> list[str]:
         f"by {smallest:.1f} dB in the smallest holes and by {min(others):.1f} to {max(others):.1f}",
         f"Telea has {telea + range_of_2:.2f} dB on these pairs",
         f"the network loses {ours + range_of_2 - both[PLAIN]:.1f} dB by being scored raw",
-        f"has {both[PLAIN]:.2f} dB in the report's way, more than the {SE} of its best",
+        f"has {both[PLAIN]:.2f} dB in the report's way, more than the {SE} of the",
         f"Telea's method has {both['telea']:.2f}.",
         f"between {lead_low:.2f} and {lead_high:.2f} dB. On these pairs our generator has",
         f"our generator's {ours:.2f} dB become {both[PLAIN]:.2f}, and Telea's {telea:.2f} "
