@@ -220,7 +220,6 @@ def the_seeds() -> list[str]:
         f"generators of width {settings['width']}, {settings['steps']} steps, the last quarter",
         f"(scored on its own {settings['pictures']} pictures",
         f"has a standard deviation of {pooled:.2f} dB over seeds",
-        f"in the first pixels of the hole is {-edge['mean']:.1f} grey levels smaller, in all three",
         f"(faces of {settings['size']} pixels, width {settings['width']}, {settings['steps']} "
         "steps, three seeds)",
         f"a standard deviation of {single:.2f} dB. How much does this add",
