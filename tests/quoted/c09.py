@@ -11,7 +11,6 @@ FACTS: dict[str, str] = {
     "27.3": "chaitanya2020report",
     "27.78": "chaitanya2020report",
     "6.02": "20 log10 of 2, as chapter 3 shows",
-    "20.25": "26.27 of the report's notebook, less 6.02",
     "0.48": "27.78 less 27.3",
     "16.8": "4,096 squared, in millions",
 }
