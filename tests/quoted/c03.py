@@ -13,6 +13,7 @@ FACTS: dict[str, str] = {
     "17.96": "30 less 12.04",
     "18.06": "10 times the logarithm of 64",
     "36.02": "17.96 and 18.06",
+    "0.48": "27.78 less 27.30",
 }
 
 
