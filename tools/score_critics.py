@@ -39,7 +39,7 @@ def main(squeezenet: str, runs: list[str]) -> None:
     masks = irregular(FACES, SIZE, rng=torch.Generator().manual_seed(SEED))[:, 0].numpy() > 0.5
     square = np.zeros((SIZE, SIZE), bool)
     square[HOLE] = True
-    distance, rows, columns = LPIPS(squeezenet), [], []
+    distance, rows, columns, first = LPIPS(squeezenet), [], [], None
     for run in sorted(runs, key=_weight):
         (method,) = open_methods([], [run])
         fills = [method.fill(*pair) for pair in zip(images, masks, strict=True)]
@@ -47,12 +47,15 @@ def main(squeezenet: str, runs: list[str]) -> None:
         eyes = {
             k: v["eyes"][method.label] for k, v in score_regions(images, seeds, [method]).items()
         }
-        rows.append(
-            {"weight": _weight(run)}
-            | {"psnr": bootstrap_mean([psnr(*pair) for pair in pairs])}
-            | {"lpips": bootstrap_mean([distance.between(*pair) for pair in pairs])}
-            | {"eyes": eyes}
-        )
+        found = {
+            "psnr": np.array([psnr(*pair) for pair in pairs]),
+            "lpips": np.array([distance.between(*pair) for pair in pairs]),
+        }
+        first = first or found  # the smallest weight, from which the others are told
+        rows.append({"weight": _weight(run), "eyes": eyes})
+        for measure, values in found.items():
+            rows[-1][measure] = round(float(values.mean()), 4)
+            rows[-1][f"{measure} less"] = bootstrap_mean(values - first[measure])
         columns.append(np.concatenate([method.fill(images[k], square) for k in SHOWN]))
         print(rows[-1])
     config = TrainConfig.read(Path(runs[0]) / CONFIG).to_dict()
