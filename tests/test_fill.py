@@ -268,7 +268,7 @@ def test_files_and_their_list_agree(tmp_path, monkeypatch):
     assert changed.any() and not changed[~picture.mask()].any()
     assert (folder / shown["thumbnail"]).is_file() and (folder / "painter.mjs").is_file()
 
-    def never(*_: object) -> None:
+    def never(*_: object, **__: object) -> None:
         raise AssertionError("nothing has changed")
 
     monkeypatch.setattr(models.export, "export_onnx", never)
