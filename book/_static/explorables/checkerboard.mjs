@@ -5,6 +5,7 @@
 // line the first row of it.
 
 import { INK, choice, clamp, css, eachFrame, either, element, frame, inkOn, movable, position, signed, slider, svg, tell } from "./figure.mjs";
+import { randomNumbers } from "./random.mjs";
 
 const LARGEST_KERNEL = 6;
 const LARGEST_STRIDE = 4;
@@ -44,16 +45,9 @@ export function patternEnergy(plane) {
   return square === 0 ? null : Math.max(0, 1 - mean ** 2 / square);
 }
 
-// Rows of normal numbers (Box and Muller), the same for a seed everywhere. Integers: Mulberry32.
+// Rows of normal numbers, the same for a seed everywhere.
 export function drawWeights(seed, size = LARGEST_KERNEL) {
-  let state = seed >>> 0;
-  const uniform = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-  const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+  const { normal } = randomNumbers(seed);
   return Array.from({ length: size }, () => Array.from({ length: size }, normal));
 }
 
