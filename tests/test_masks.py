@@ -24,7 +24,7 @@ DRAWN = ("rectangle", "free-form", "irregular", "mixed")
 
 
 @pytest.fixture(autouse=True)
-def one_thread(few_threads: None) -> None:
+def one_thread(repeatable: None) -> None:
     """Masks this small are drawn in less time than a busy machine takes to wake a second thread."""
     torch.set_num_threads(1)
 
