@@ -386,6 +386,9 @@ def test_presets_by_name_and_the_facts_they_state() -> None:
     assert release.id_mrf.reduction == "sum" and release.adversarial.kind == "hinge"
     assert (report.steps, report.batch, report.learning_rate) == (7000, 4, 1e-4)
     assert report.adversarial.critic_steps == 5 and report.betas == (0.5, 0.9)
+    network = report.generator
+    assert (network.initialisation, network.upsample) == ("glorot", "nearest")
+    assert network.padding == "zeros" and preset("paper").generator.initialisation == "glorot"
 
 
 def test_options_become_settings_of_the_second_stage() -> None:

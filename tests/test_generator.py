@@ -214,6 +214,18 @@ def test_initial_weights_follow_the_configuration() -> None:
     assert all(not conv.bias.any() for conv in GMCNN(TINY).convolutions())
 
 
+def test_glorot_weights_are_even_between_keras_bounds() -> None:
+    rng = torch.Generator().manual_seed(3)
+    model = GMCNN(GeneratorConfig(width=16, initialisation="glorot"), rng=rng)
+    for conv in model.convolutions():
+        outputs, inputs, side, _ = conv.weight.shape
+        bound = (6 / (side**2 * (inputs + outputs))) ** 0.5
+        drawn = conv.weight.detach() / bound
+        assert 0.95 < drawn.abs().max().item() <= 1
+        assert drawn.square().mean().item() == pytest.approx(1 / 3, rel=0.15)
+        assert not conv.bias.any()
+
+
 def test_he_all_differs_from_he_in_the_last_layer_alone() -> None:
     he, he_all = (
         list(GMCNN(GeneratorConfig(width=16, initialisation=name)).convolutions())

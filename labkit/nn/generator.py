@@ -24,6 +24,7 @@ from labkit.nn.layers import (
     PaddedConv2d,
     SubpixelUpsample,
     TransposedUpsample,
+    draw_glorot,
     draw_normal,
     pad,
 )
@@ -73,20 +74,23 @@ class GMCNN(nn.Module):
     def reset_parameters(self, rng: torch.Generator | None = None) -> None:
         """Draw every weight anew as the configuration says; biases become 0."""
         rng = rng or torch.Generator().manual_seed(0)
-        he, last = self.config.initialisation != "normal", self.decoder[-1].conv
+        how, last = self.config.initialisation, self.decoder[-1].conv
         for conv in self.convolutions():
             std, fan_in = RELEASED_STD, conv.weight[0].numel()
-            if he and conv is not last:
+            if how.startswith("he") and conv is not last:
                 std = (ELU_GAIN / fan_in) ** 0.5
-            elif self.config.initialisation == "he-all":
+            elif how == "he-all":
                 std = fan_in**-0.5  # no ELU follows the last layer
-            draw_normal(conv.weight, std, rng)
+            if how == "glorot":
+                draw_glorot(conv.weight, rng)
+            else:
+                draw_normal(conv.weight, std, rng)
             nn.init.zeros_(conv.bias)
         for module in self.modules():
             if isinstance(module, (SqueezeExcitation, DoubleAttention, ChannelwiseDense)):
                 module.reset_parameters(rng)
             elif isinstance(module, (TransposedUpsample, SubpixelUpsample)):
-                module.reset_parameters(rng, None if he else RELEASED_STD)
+                module.reset_parameters(rng, RELEASED_STD if how == "normal" else None)
 
     def convolutions(self) -> Iterator[nn.Conv2d]:
         """Every convolution, columns first, in the order data flows through them."""

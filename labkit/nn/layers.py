@@ -24,6 +24,15 @@ def draw_normal(parameter: Tensor, std: float, rng: torch.Generator) -> None:
     parameter.copy_(drawn * std)
 
 
+@torch.no_grad()
+def draw_glorot(weight: Tensor, rng: torch.Generator) -> None:
+    """Fill a convolution's weights evenly between ±√(6 / (fan-in + fan-out)), as `draw_normal`."""
+    outputs, inputs, height, width = weight.shape
+    bound = (6.0 / ((inputs + outputs) * height * width)) ** 0.5
+    drawn = torch.rand(weight.shape, generator=rng, device=rng.device)
+    weight.copy_((2.0 * drawn - 1.0) * bound)
+
+
 def pad(x: Tensor, top: int, bottom: int, left: int, right: int, mode: Padding) -> Tensor:
     """Pad the last two dimensions of (B, C, H, W); "reflect" takes any distance.
 

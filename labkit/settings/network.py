@@ -14,6 +14,7 @@ from labkit.settings.base import Number, Switch, Whole, settings
 Padding = Literal["reflect", "zeros"]
 Attention = Literal["se", "a2", "se-report", "a2-report"]
 UpsampleKind = Literal["nearest", "bilinear", "transposed-4", "transposed-3", "subpixel"]
+Initialisation = Literal["normal", "glorot", "he", "he-all"]
 Prior = Literal["mean", "push-pull", "harmonic", "biharmonic"]
 
 KERNELS = (7, 5, 3)
@@ -38,9 +39,10 @@ class GeneratorConfig:
     padding: Annotated[Padding, "--padding"] = "reflect"
     """Reflect (PyTorch release) or zeros (TensorFlow release); on a CPU, reflecting takes up to
     half of a step, and zeros take nothing."""
-    initialisation: Annotated[Literal["normal", "he", "he-all"], "--initialisation"] = "normal"
-    """Normal, N(0, 0.02²) as released; he, which keeps the scale of features through the depth and
-    begins near grey; he-all, the last layer too, so that first colours vary."""
+    initialisation: Annotated[Initialisation, "--initialisation"] = "normal"
+    """Normal, N(0, 0.02²) as the PyTorch release; glorot, even between bounds, as TensorFlow and
+    Keras; he, which keeps the scale of features through the depth and begins near grey; he-all, the
+    last layer too, so that first colours vary."""
     bottleneck: Annotated[Literal["dilated", "plain", "dense"], "--bottleneck"] = "dilated"
     """Middle of the columns: dilated, plain, or dense, which fixes the image size."""
     dense_size: tuple[Side, Side] | None = None

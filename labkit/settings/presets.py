@@ -3,9 +3,15 @@
 Sources: the paper (Wang et al. 2018, section 4), the authors' PyTorch release, and the report that
 this book follows with its released code.
 
-Deviations:
-    * The paper does not say how long it warms up; half of the TensorFlow release's 40,000 steps
-      stand in for "until it converges". The report does not either; 5,000 of its 7,000 steps do.
+Known, guessed and unknown:
+    * paper. Its own: the objective and the Gaussian. Where it gives no number, the TensorFlow
+      release's stand in: first weights, padding, critics, batch, steps, learning rate. Guessed: the
+      warm-up, "until it converges", is half of the steps.
+    * release. From the PyTorch release's code. Guessed: steps, as it counts epochs, and warm-up.
+    * report. From its code: first weights, upsampling, padding, confidence, critics, penalty,
+      learning rate, batch, steps. Guessed: λ, which it does not state, are the releases', and 5,000
+      of the steps are warm-up. Unknown: which of its weights gave which score. Not rebuilt: its
+      columns, which make 12,813,315 parameters; ours, those of the PyTorch release, 12,561,891.
 """
 
 from __future__ import annotations
@@ -27,7 +33,7 @@ _IRREGULAR = DataConfig(masks=MaskConfig(kind="irregular"), size=256)
 
 PRESETS: dict[str, TrainConfig] = {
     "paper": TrainConfig(
-        generator=GeneratorConfig(padding="zeros"),
+        generator=GeneratorConfig(padding="zeros", initialisation="glorot"),
         data=_RECTANGLES,
         objective=OBJECTIVES["paper"],
         adversarial=AdversarialStage(critics=CRITICS["tensorflow"]),
@@ -46,7 +52,7 @@ PRESETS: dict[str, TrainConfig] = {
         learning_rate=1e-5,
     ),
     "report": TrainConfig(
-        generator=GeneratorConfig(padding="zeros"),
+        generator=GeneratorConfig(padding="zeros", initialisation="glorot", upsample="nearest"),
         data=_IRREGULAR,
         objective=OBJECTIVES["report"],
         adversarial=AdversarialStage(critics=CRITICS["keras"]),
