@@ -11,13 +11,18 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from tqdm import tqdm
 
 from labkit.errors import InputError
 
 PathLike = str | os.PathLike[str]
+T, R = TypeVar("T"), TypeVar("R")
 _BLOCK = 512  # a tar file is made of blocks of so many bytes
 _COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip")
 
@@ -167,3 +172,9 @@ def refuse_unsafe(archive: Path, name: str, plain: bool) -> None:
         f"{archive}: its member {name!r} {problem}",
         "this archive cannot be trusted; make it again from plain files",
     )
+
+
+def in_threads(look: Callable[[T], R], items: Sequence[T], title: str) -> list[R]:
+    """What `look` makes of each item, in their order; on a terminal a bar shows how far it is."""
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+        return list(tqdm(pool.map(look, items), title, len(items), disable=None, leave=False))

@@ -271,6 +271,7 @@ def test_open_images_reads_paths(tmp_path: Path, files: dict[str, bytes]) -> Non
         "size": 32,
         "count": 7,
         "rejected": 0,
+        "excluded": 0,
     }
 
 

@@ -10,15 +10,14 @@ import hashlib
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
-from tqdm import tqdm
 
-from labkit.archive import Entry, PathLike, list_files
+from labkit.archive import Entry, PathLike, in_threads, list_files
 from labkit.checks import check_indices, check_whole
+from labkit.data.exclusion import Excluded
 from labkit.errors import InputError, check_choice
 from labkit.files import PICTURES, name_bytes
 from labkit.images import decode_image
@@ -46,14 +45,16 @@ class ImageFolder:
         size: side of the squares in pixels.
         split: "train", "val", or "all".
         cache: decode everything now and keep it in memory.
+        exclude: pictures that are to be left out.
 
     Attributes:
         names: of the pictures, in the order of their indices.
         rejected: (name, reason) of each file that was left out.
+        excluded: how many were left out as `exclude` has them.
 
     Raises:
-        InputError: nothing there to read or nothing usable, an empty side of the split, or a cache
-            that would take more than half of the free memory.
+        InputError: nothing there to read or nothing usable, an empty side of the split, a near copy
+            of an excluded picture, or a cache that would take more than half of the free memory.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class ImageFolder:
         split: str = "train",
         *,
         cache: bool = False,
+        exclude: Excluded | None = None,
     ) -> None:
         check_choice("split", split, ("train", "val", "all"))
         self.size = check_whole("size", size, SMALLEST_SIDE, 1 << 14)
@@ -85,6 +87,10 @@ class ImageFolder:
                 "use more pictures, or name a folder of its own for each split (--validation)",
             )
         self._leave_out(lambda at: _check_header(self._entries[at]), "pictures")
+        usable = self._entries
+        if exclude is not None:
+            self._entries = exclude.without(usable, f"{self._where}, split {split!r}")
+        self.excluded = len(usable) - len(self._entries)
         if cache:
             self._fill_cache()
 
@@ -119,6 +125,7 @@ class ImageFolder:
             "size": self.size,
             "count": len(self),
             "rejected": len(self.rejected),
+            "excluded": self.excluded,
         }
 
     def scan(self) -> list[tuple[str, str]]:
@@ -156,9 +163,7 @@ class ImageFolder:
                 return _without_place(error, self._entries[at])
             return None
 
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
-            said = pool.map(problem, range(len(self)))
-            problems = list(tqdm(said, title, len(self), disable=None, leave=False))
+        problems = in_threads(problem, range(len(self)), title)
         kept = [at for at, found in enumerate(problems) if found is None]
         bad = [(e.name, found) for e, found in zip(self._entries, problems, strict=True) if found]
         bad = [item for item in bad if item not in self.rejected]  # by `batch`, before a scan

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from labkit.archive import list_files
+from labkit.archive import Entry, list_files
 from labkit.errors import InputError
 from labkit.files import PICTURES, composed, in_step
 from labkit.images import decode_image
@@ -83,6 +83,22 @@ def match(names: Iterable[str], where: str) -> dict[str, tuple[str, str]]:
         "/".join(PurePosixPath(key).parts[len(shared.parts) :]): (images[key], masks[key])
         for key in sorted(images)
     }
+
+
+def photographs(path: str | os.PathLike[str]) -> list[Entry]:
+    """The photographs of a set of pairs; of what is no such set, or an incomplete one, every
+    picture.
+
+    Raises:
+        InputError: no folder or tar file, or one without pictures.
+    """
+    entries = list_files(path, PICTURES)
+    try:
+        pairs = match((entry.name for entry in entries), str(path))
+    except InputError:
+        return entries
+    images = {image for image, _ in pairs.values()}
+    return [entry for entry in entries if entry.name in images]
 
 
 def _role(path: PurePosixPath) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from labkit.errors import InputError
 from labkit.settings.base import Number, Switch, Whole, settings
 from labkit.settings.network import SMALLEST_SIDE
 
+BUILT_IN = ("faces", "photos")  # sets of pictures that are no files of the user's
 MaskKind = Literal["rectangle", "free-form", "irregular", "files", "mixed"]
 
 
@@ -109,6 +110,10 @@ class DataConfig:
     may be repeated."""
     validation: Annotated[Sources, "--validation"] = ()
     """Validation pictures, as --data; by default 5 % held out of --data, or photos' test part."""
+    exclude: Annotated[Sources, "--exclude"] = ()
+    """Pictures never to train or validate on: a set of pairs, a folder or a tar file; paths may be
+    repeated. Those of the same name or content are left out; a near copy under another name stops
+    the training."""
     masks: MaskConfig = field(default_factory=MaskConfig)
     """How holes are drawn, in training and validation."""
     size: Annotated[Whole, Field(ge=SMALLEST_SIDE), "--size"] = 64
@@ -121,6 +126,11 @@ class DataConfig:
     """Keep decoded pictures: none, in memory, or on the device (whole pictures only)."""
 
     def __post_init__(self) -> None:
+        if self.exclude and self.images[0] in BUILT_IN:
+            raise InputError(
+                f"nothing can be left out of {self.images[0]}, which are no files",
+                "leave --exclude out, or name a folder or a tar file with --data",
+            )
         whole = self.augmentation.keeps_scale and self.source_size in (None, self.size)
         if self.cache == "device" and not whole:
             raise InputError(

@@ -10,10 +10,13 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 
 from labkit.data import ImageSource, open_images
+from labkit.data.exclusion import Excluded
 from labkit.errors import InputError
+from labkit.evaluation.pairs import photographs
 from labkit.nn.generator import GMCNN
 from labkit.nn.weights import load_generator
 from labkit.settings import DataConfig, Hardware, TrainConfig
+from labkit.settings.data import BUILT_IN
 from labkit.training.checkpoint import RunFolder
 
 # Settings that may change when a run is resumed: none of them alters what a step computes.
@@ -130,21 +133,39 @@ def open_data(data: DataConfig) -> tuple[ImageSource, ImageSource]:
 
     Without validation pictures of its own, 5 % of a folder's are held out; scikit-image's few
     photographs, which have no third part, are validated on their test split.
+
+    Raises:
+        InputError: what cannot be read, and what `Excluded` refuses.
     """
 
     def spec(paths: tuple[str, ...]) -> str | tuple[str, ...]:
         return paths[0] if len(paths) == 1 else paths
 
     def files(paths: tuple[str, ...]) -> bool:
-        return paths[0] not in ("faces", "photos")
+        return paths[0] not in BUILT_IN
 
-    options = {"cache": data.cache == "memory"} if files(data.images) else {}
+    unseen = {}
+    if data.exclude:
+        scored = [entry for path in data.exclude for entry in photographs(path)]
+        unseen = {"exclude": Excluded(scored)}
+    options = {"cache": data.cache == "memory", **unseen} if files(data.images) else {}
     part = "all" if data.validation and files(data.images) else "train"
     training = open_images(spec(data.images), data.source_size or data.size, part, **options)
     if data.validation:
         split = "all" if files(data.validation) else held_out(data.validation[0])
-        return training, open_images(spec(data.validation), data.size, split)
-    return training, open_images(spec(data.images), data.size, held_out(data.images[0]))
+        options = unseen if files(data.validation) else {}
+        return training, open_images(spec(data.validation), data.size, split, **options)
+    return training, open_images(spec(data.images), data.size, held_out(data.images[0]), **unseen)
+
+
+def left_out(data: DataConfig, training: ImageSource, validation: ImageSource) -> list[str]:
+    """A line on how many pictures `exclude` kept out of each set; none where there is nothing to
+    exclude."""
+    if not data.exclude:
+        return []
+    counts = [source.describe().get("excluded", 0) for source in (training, validation)]
+    names = ", ".join(data.exclude)
+    return [f"excluded by {names}: {counts[0]} training and {counts[1]} validation pictures"]
 
 
 def held_out(images: str) -> str:

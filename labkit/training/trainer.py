@@ -36,7 +36,7 @@ from labkit.training.checkpoint import RunFolder
 from labkit.training.ema import ExponentialAverage
 from labkit.training.interrupt import stoppable
 from labkit.training.logs import Logs
-from labkit.training.opening import check_folder, initial_generator, launch, open_data
+from labkit.training.opening import check_folder, initial_generator, launch, left_out, open_data
 from labkit.training.stages import Step, build, build_objective
 from labkit.training.validation import Validation
 
@@ -104,6 +104,7 @@ class _Loop:
         objective = build_objective(fabric, config, self.dtype)
         self.train_step = Step(fabric, config, self.networks, objective)
         training, held_out = open_data(config.data)
+        self.left_out = left_out(config.data, training, held_out)
         self.pictures = None
         if config.data.cache == "device":
             self.pictures = PictureCache(training, fabric.device)
@@ -149,7 +150,8 @@ class _Loop:
         show = main and (sys.stderr.isatty() if progress is None else progress)
         self.talk = progress is not False
         if self.talk and main:
-            print(arithmetic(self.fabric.device.type, config.precision), file=sys.stderr)
+            how = arithmetic(self.fabric.device.type, config.precision)
+            print(how, *self.left_out, sep="\n", file=sys.stderr)
         with (
             stoppable() as stopped,
             Logs(self.run, self.step, active=main) as logs,
