@@ -1,4 +1,4 @@
-"""The command line: ``labkit inpaint | evaluate | train | study | masks | download | export``.
+"""The command line, a module for each command; ``study`` is the book's.
 
 Nothing here imports torch, scikit-image or OpenCV before a command needs it, so help answers at
 once. What a user can get wrong ends in one line on stderr and exit code 2; a defect of the package
@@ -21,7 +21,7 @@ from typing import Annotated
 import typer
 
 from labkit import __version__
-from labkit.cli import download, evaluate, export, inpaint, masks, train
+from labkit.cli import download, evaluate, export, inpaint, masks, pairs, train
 from labkit.cli.common import Interrupted, interruptible
 from labkit.errors import InputError
 
@@ -38,6 +38,7 @@ app = typer.Typer(
 )
 for _command in (
     inpaint.inpaint,
+    pairs.pairs,
     evaluate.evaluate,
     train.train,
     masks.masks,

@@ -13,7 +13,7 @@ Measured, with every picture also mirrored:
   at least 0.917; of photographs 0.988.
 * The signs alone do not tell: of 480, the copies differ in up to 139, two faces in as few as 78.
 
-Crops and turned pictures are not found, but for the central square and the mirror image. Chapter 11.
+Of crops the central square is found, of turned pictures the mirror image. Chapter 11.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
+from tqdm import tqdm
 
 from labkit.archive import Entry, PathLike, list_files
 from labkit.checks import check_size, check_whole
@@ -88,7 +89,8 @@ class MaskFiles:
         """
         wanted = check_size(size)
         if wanted not in self._ratios:
-            masks = (self._load(index, wanted) for index in range(len(self)))
+            numbers = tqdm(range(len(self)), "masks", disable=None, leave=False)
+            masks = (self._load(index, wanted) for index in numbers)
             self._ratios[wanted] = np.array(
                 [np.nan if mask is None else float(hole_ratio(mask)) for mask in masks]
             )
