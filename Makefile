@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
+# Empty, it installs the newest of everything that pyproject.toml allows.
+CONSTRAINTS ?= -c constraints.txt
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
@@ -24,7 +26,7 @@ $(BIN)/pip:
 	$(PYTHON) -m venv $(if $(wildcard $(VENV)/pyvenv.cfg),--clear) $(VENV)
 
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[book,test]"
+	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) -e ".[book,test]"
 	@touch $@
 
 install: $(INSTALLED) ## create .venv and install the book and its tests there

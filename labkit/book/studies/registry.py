@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from labkit.errors import check_choice
 from labkit.settings import (
@@ -22,7 +22,7 @@ from labkit.settings import (
 )
 from labkit.settings.base import Number, Whole, settings
 from labkit.settings.data import Several, Sources
-from labkit.settings.network import Padding
+from labkit.settings.network import Padding, Prior
 from labkit.settings.training import Precision, Schedule
 
 # The paper's confidence kernel is 65 pixels with a scale of 40 for pictures of 256.
@@ -57,6 +57,8 @@ class Scale:
     """As in a training."""
     padding: Padding = "reflect"
     """Of the generators."""
+    prior: Annotated[Literal["none", Prior], "--prior"] = "none"
+    """Of the generators: the smooth fill that they add to."""
 
     def confidence(self, kernel: str) -> ConfidenceConfig:
         """The paper's weights, scaled with the picture."""
@@ -69,7 +71,9 @@ class Scale:
         """The run that arms differ from: GMCNN as in the paper, reconstruction alone."""
         return TrainConfig(
             # At these widths N(0, 0.02²) would let the signal fade.
-            generator=GeneratorConfig(width=self.width, initialisation="he", padding=self.padding),
+            generator=GeneratorConfig(
+                width=self.width, initialisation="he", padding=self.padding, prior=self.prior
+            ),
             data=DataConfig(
                 images=self.images, validation=self.validation, masks=self.masks, size=self.size
             ),
@@ -174,7 +178,7 @@ STUDIES: dict[str, Study] = {
         },
     ),
     "prior": Study(
-        question="What need a network not learn?",
+        question="What does a network not need to learn?",
         reference="none",
         generators={"none": {}, **_each("prior", "mean", "push-pull", "harmonic", "biharmonic")},
     ),

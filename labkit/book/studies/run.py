@@ -207,6 +207,7 @@ def result(study: Study, plan: Plan) -> dict[str, object]:
             "batch": plan.scale.batch,
             "learning_rate": plan.scale.learning_rate,
             "precision": plan.scale.precision,
+            "prior": base.generator.prior,
             "images": [Path(name).name for name in plan.scale.images],
             "masks": plan.scale.masks.kind,
             "seeds": plan.seeds,
