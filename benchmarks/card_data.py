@@ -2,7 +2,8 @@
 
 It holds four tar files, which labkit reads as they are: training.tar and validation.tar, pictures
 of one size as JPEG; masks.tar, of the same size, white = missing; and pairs.tar, the files of a set
-of pairs, byte for byte. What room the others leave is filled with training pictures, drawn evenly.
+of pairs, byte for byte. What room the others leave is filled with training pictures, drawn evenly,
+none of which is among the pairs.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from labkit.masks import sample_masks
 from labkit.masks.collection import MaskFiles
 from labkit.settings import DataConfig, MaskConfig
 from labkit.settings.configure import mask_settings
-from labkit.training.opening import open_data
+from labkit.settings.data import BUILT_IN
+from labkit.training.opening import left_out, open_data
 
 MEGABYTE = 10**6
 TRAINING, MASKS, VALIDATION, PAIRS = (
@@ -43,13 +45,15 @@ Files = Iterable[tuple[str, bytes]]
 
 
 def prepare(options: argparse.Namespace) -> str:
-    """Write `options.out`; returns a line that says what is in it and what was left out.
+    """Write `options.out`; returns lines on what is in it and what was left out.
 
     Raises:
-        InputError: data that cannot be used, or a limit that leaves no room to train.
+        InputError: data that cannot be used, near copies of the pairs among them, or a limit that
+            leaves no room to train.
     """
     images, validation = tuple(options.prepare), tuple(options.validation)
-    data = DataConfig(images=images, validation=validation, size=options.size)
+    exclude = () if options.pairs is None or images[0] in BUILT_IN else (str(options.pairs),)
+    data = DataConfig(images=images, validation=validation, exclude=exclude, size=options.size)
     training, held_out = open_data(data)
     chosen = range(min(len(held_out), options.pictures))
     parts = {
@@ -74,10 +78,11 @@ def prepare(options: argparse.Namespace) -> str:
     atomic_write(options.out, lambda file: file.write(whole))
     counts = {name.removesuffix(".tar"): count for name, (_, count) in parts.items()}
     held = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    return (
-        f"{options.out}: {len(whole) / MEGABYTE:.1f} MB, holds {held}; "
-        f"{len(training) - count:,} of {len(training):,} training pictures left out"
-    )
+    lines = [
+        f"{options.out}: {len(whole) / MEGABYTE:.1f} MB, holds {held}",
+        f"no room for {len(training) - count:,} of {len(training):,} training pictures",
+    ]
+    return "\n".join([*left_out(data, training, held_out), *lines])
 
 
 def pack(files: Files, room: float = float("inf")) -> tuple[bytes, int]:
