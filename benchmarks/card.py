@@ -34,7 +34,7 @@ import card_steps
 import speedrun
 import torch
 from card_steps import Job, Section, said
-from measure import MEBIBYTE, take_turns
+from measure import take_turns
 
 from labkit.checks import check_whole
 from labkit.errors import InputError
@@ -164,6 +164,7 @@ def run(options: argparse.Namespace) -> Section:
             "command": shlex.join(["python", "benchmarks/card.py", *named]),
             "machine": machine() | {"cuda": torch.version.cuda},
             "minutes": options.minutes,
+            "memory_mib": card_steps.memory(options.device),
             "peak_tflops": card_steps.peak_tflops(options.device),
             "data": {"training": training.describe(), "validation": held_out.describe()},
         }
@@ -230,7 +231,7 @@ def training(job: Job, section: Section, seconds: float) -> None:
         "stopped_early": steps < config.steps,
     }
     if job.device == "cuda":
-        section["peak_mib"] = round(torch.cuda.max_memory_allocated() / MEBIBYTE, 1)
+        section["peak_mib"] = card_steps.peak_so_far()
     if times := logged(folder, "seconds")[1:]:  # the first steps load libraries
         section |= job.rates(config.batch * config.log_every / statistics.median(times))
 

@@ -21,7 +21,7 @@ import id_mrf as id_mrf_benchmark
 import numpy as np
 import speedrun
 import torch
-from measure import median, peak_above, peak_memory, ratio, take_turns
+from measure import MEBIBYTE, median, peak_above, peak_memory, ratio, take_turns
 from torch import Tensor
 from training_step import Run, count, take
 
@@ -124,6 +124,18 @@ def peak_mib(run: Callable[[], object], device: str) -> float:
     return round(max(0.0, peak_above(run, device)), 1)
 
 
+def peak_so_far() -> float:
+    """MiB that the card has held at once since the last measurement began."""
+    return round(torch.cuda.max_memory_allocated() / MEBIBYTE, 1)
+
+
+def memory(device: str) -> float | None:
+    """MiB that the card has."""
+    if device != "cuda":
+        return None
+    return round(torch.cuda.get_device_properties(0).total_memory / MEBIBYTE)
+
+
 def free(device: str) -> None:
     """Give back what an earlier measurement held."""
     gc.collect()
@@ -146,7 +158,7 @@ def speed(job: Job, section: Section, seconds: float) -> None:
                 raise
             rows.append({"batch": batch, "out_of_memory": True})
             break
-        crowded = job.device == "cuda" and torch.cuda.max_memory_allocated() > MARGIN * memory()
+        crowded = job.device == "cuda" and peak_so_far() > MARGIN * memory(job.device)
         rows.append(row | {"above_margin": True} if crowded else row)
         job.save()
         if crowded and best is not None:
@@ -165,11 +177,6 @@ def speed(job: Job, section: Section, seconds: float) -> None:
         job.config, best = replace(job.config, compile=True), section["compile"]
     job.step_seconds = best["step_seconds"]
     section |= {name: best[name] for name in ("batch", *job.rates(1.0), "peak_mib")}
-
-
-def memory() -> int:
-    """Bytes of the card."""
-    return torch.cuda.get_device_properties(0).total_memory
 
 
 def compilation(job: Job, without: Section, seconds: float) -> Section:

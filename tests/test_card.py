@@ -221,6 +221,23 @@ def test_while_a_part_runs_the_file_says_so(data: Path, tmp_path: Path, monkeypa
     assert "prior" not in seen
 
 
+def test_a_training_gets_the_steps_that_its_time_has_room_for(
+    job: card_steps.Job, monkeypatch
+) -> None:
+    def train(config, folder: Path, **_: object) -> None:
+        folder.mkdir()
+        for step, seconds in enumerate((3.0, 0.5, 0.5, 0.4, 0.6), start=1):
+            card.RunFolder(folder).log({"step": step, "seconds": seconds})
+
+    monkeypatch.setattr(card, "train", train)
+    found = card.fitted(job, 1000.0)
+    # Those that were timed took no time here: their 2 seconds count as a start that took −2.
+    assert found.steps == pytest.approx((970 + 2) / 0.5, rel=0.02)
+    assert card.MOMENTS - 1 <= found.steps / found.validate_every <= card.MOMENTS
+    changed = {"steps", "checkpoint_every", "validate_every"}
+    assert set(found.differences(job.config)) == changed
+
+
 def test_a_training_cut_off_leaves_its_curve_and_weights(job: card_steps.Job, monkeypatch) -> None:
     def train(config, folder: Path, *, observe, **_: object) -> None:
         run = card.RunFolder(folder)
