@@ -55,7 +55,7 @@ def upsampling() -> list[str]:
         f"{-loss:.1f} dB below the released one, with an interval from {low:.1f} to {high:.1f}.",
         f"its interval, {released['low']:.1f} to {released['high']:.1f} dB, would allow",
         f"the latter with an interval up to {released['high']:.1f} dB at period 2",
-        f"The {at_2['nearest']:.0f} and {at_2['subpixel']:.0f} dB of nearest and sub-pixel",
+        f"nearest and sub-pixel score {at_2['nearest']:.0f} and {at_2['subpixel']:.0f} dB",
         f"about {(four + three) / 2:.0f} dB are left at period 2",
         f"nearest and sub-pixel score {at_2['nearest']:.0f} and {at_2['subpixel']:.0f} dB",
         f"which ended at {four:.1f} and {three:.1f} dB",

@@ -73,41 +73,29 @@ def study() -> list[str]:
     assert list(arms) == ["none", *NAMES] and found["reference"] == "none"
     settings = found["settings"]
     leads = {name: arms[name]["differences"]["psnr"] for name in NAMES}
+    assert leads["push-pull"]["low"] < 0 < leads["mean"]["high"]  # "a gain is not shown"
     curve = {name: arms[name]["curves"]["psnr"] for name in arms}
     first, last = (curve["biharmonic"]["mean"][k] - curve["none"]["mean"][k] for k in (0, -1))
     steps = curve["none"]["step"]
+    ends = [arm["final"]["psnr"]["runs"] for arm in arms.values()]
+    apart = max(max(runs) - min(runs) for runs in ends)
+    plate = leads["biharmonic"]
     return [
         f"labkit study prior --seeds {settings['seeds']} --steps {settings['steps']}"
         f" --width {settings['width']}",
-        f"with the prior `none` the network reaches {arms['none']['final']['psnr']['mean']:.2f} dB "
-        f"after {settings['steps']} steps",
-        "Against it, seed by seed: "
-        + ", ".join(f"{NAMES[name]} {_of(lead)}" for name, lead in leads.items())
-        + ".",
-        _shown(leads),
-        f"The plate is {_ahead(first)} after {steps[0]} steps and {_ahead(last)} after {steps[-1]}",
+        f"to {arms['none']['final']['psnr']['mean']:.2f} dB",
+        f"the film is {_of(leads['harmonic'])} and the plate {_of(plate)}",
+        f"For push–pull, {_of(leads['push-pull'], signed=True)}",
+        f"for the mean colour, {_of(leads['mean'], signed=True)}",
+        f"the plate is {first:.2f} dB ahead after {steps[0]} steps and {last:.2f} dB after "
+        f"{steps[-1]}",
+        f"ended up to {apart:.2f} dB apart",
+        f"it is {_of(plate)} ahead of a start from grey".replace(" dB ahead (", " dB ("),
+        f"still {_of(plate)} ahead of grey".replace(" dB ahead (", " dB ("),
     ]
 
 
-def _of(lead: dict[str, float]) -> str:
-    return f"{lead['mean']:+.2f} dB ({lead['low']:.2f} to {lead['high']:.2f})".replace("-", "−")
-
-
-def _ahead(lead: float) -> str:
-    return f"{abs(lead):.2f} dB {'ahead' if lead >= 0 else 'behind'}"
-
-
-def _list(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
-
-
-def _shown(leads: dict[str, dict[str, float]]) -> str:
-    """Which gains over grey the intervals show."""
-    gains = [NAMES[name] for name, lead in leads.items() if lead["low"] > 0]
-    open_ = [NAMES[name] for name, lead in leads.items() if lead["low"] <= 0]
-    parts = []
-    if gains:
-        parts.append(f"A gain over grey is shown for {_list(gains)}")
-    if open_:
-        parts.append(f"for {_list(open_)} it is not shown" if gains else "No gain is shown")
-    return "; ".join(parts) + "."
+def _of(lead: dict[str, float], *, signed: bool = False) -> str:
+    ends = f"({lead['low']:.2f} to {lead['high']:.2f})"
+    middle = f"{lead['mean']:+.2f} dB" if signed else f"{lead['mean']:.2f} dB ahead"
+    return f"{middle} {ends}".replace("-", "−")
