@@ -57,7 +57,6 @@ def upsampling() -> list[str]:
         f"the latter with an interval up to {released['high']:.1f} dB at period 2",
         f"nearest and sub-pixel score {at_2['nearest']:.0f} and {at_2['subpixel']:.0f} dB",
         f"about {(four + three) / 2:.0f} dB are left at period 2",
-        f"nearest and sub-pixel score {at_2['nearest']:.0f} and {at_2['subpixel']:.0f} dB",
         f"which ended at {four:.1f} and {three:.1f} dB",
     ]
 
