@@ -61,9 +61,9 @@ def prepare(options: argparse.Namespace) -> str:
         MASKS: pack(masks(options)),
     }
     if options.pairs is not None:
-        Pairs(options.pairs)  # refuses what makes no pairs
+        count = len(Pairs(options.pairs))  # which refuses what makes no pairs
         entries = list_files(options.pairs, PICTURES)
-        parts[PAIRS] = pack((entry.name, entry.read()) for entry in entries)
+        parts[PAIRS] = pack((entry.name, entry.read()) for entry in entries)[0], count
     limit = int(options.limit * MEGABYTE)
     room = limit - ENDS - sum(len(data) + tarfile.BLOCKSIZE for data, _ in parts.values())
     order = np.random.default_rng(0).permutation(len(training))

@@ -72,10 +72,10 @@ def data(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, Path]:
-    """A run of six seconds: what its file holds, and where it lies."""
+    """A run of a few seconds: what its file holds, and where it lies."""
     out = tmp_path_factory.mktemp("run") / "card.json"
     torch.set_num_threads(1)  # steps are so small that two would wait for each other
-    card.run(parsed(data, "--out", out, "--minutes", 0.1, *TINY))
+    card.run(parsed(data, "--out", out, "--minutes", 0.06, *TINY))
     return json.loads(out.read_text()), out
 
 
@@ -122,7 +122,7 @@ def test_the_data_stay_below_the_limit_and_are_read_back(
     training, held_out = open_data(config.data)
     assert 16 <= len(training) < 60 and len(held_out) == 6
     said = capsys.readouterr().out
-    assert f"{len(training)} training" in said
+    assert f"6 validation, 8 masks, 6 pairs, {len(training)} training" in said
     assert f"no room for {60 - len(training)} of 60 training pictures" in said
     assert "1 training and 0 validation pictures" in said  # as the pairs hold them
     faces = RenderedFaces(64, "train").batch(range(60)).astype(int)
