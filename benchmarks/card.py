@@ -33,7 +33,7 @@ import card_data
 import card_steps
 import speedrun
 import torch
-from card_steps import Job, Section, said
+from card_steps import Job, Section, said, stopped_after
 from measure import take_turns
 
 from labkit.checks import check_whole
@@ -215,7 +215,7 @@ def training(job: Job, section: Section, seconds: float) -> None:
 
     if job.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    with speedrun.stopped_after(until - time.monotonic()):
+    with stopped_after(max(until - time.monotonic(), LEAST * seconds)):
         train(config, folder.path, hardware=job.hardware, observe=observe)
     if not folder.weights.exists():
         raise InputError("the time was up before the first step", "give it more --minutes")
@@ -248,7 +248,7 @@ def fitted(job: Job, seconds: float) -> TrainConfig:
     validating = {name: share * took for name, (took,) in take_turns(runs, 1, job.device).items()}
     forever = {"steps": 10**9, "checkpoint_every": 10**9, "validate_every": 0, "log_every": 1}
     folder, start = RunFolder(job.scratch / "timed"), time.monotonic()
-    with speedrun.stopped_after(TIMED * seconds):
+    with stopped_after(TIMED * seconds):
         train(replace(job.config, **forever), folder.path, hardware=job.hardware, progress=False)
     times = logged(folder, "seconds")[1:]  # the first loads libraries, or compiles
     starting = time.monotonic() - start - sum(times)

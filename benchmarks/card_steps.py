@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -36,6 +37,7 @@ from labkit.training.validation import Validation
 Section = dict[str, Any]
 ROUNDS = 3  # timed, after one that warms up
 MARGIN = 0.85  # of a card's memory that a step may take
+SOONEST = 0.1  # seconds after which something is stopped
 COUNTABLE = 2**31  # numbers in one map or matrix; some kernels count no further
 BATCH, HIGHEST_RATE = 8, 6e-4  # the learning rate is known for 8, and grows as √batch up to this
 
@@ -185,7 +187,7 @@ def compilation(job: Job, without: Section, seconds: float) -> Section:
     generator.smooth_fill = torch.compiler.disable(generator.smooth_fill)
     row, began, why = None, time.monotonic(), f"not done within {seconds:.0f} s"
     try:
-        with speedrun.stopped_after(seconds):
+        with stopped_after(seconds):
             row = job.measured(job.stepper(compile=True), without["batch"])
     except Exception as error:  # whatever the compiler of a machine comes up with
         why = said(error)
@@ -197,6 +199,11 @@ def compilation(job: Job, without: Section, seconds: float) -> Section:
     torch.compiler.reset()
     free(job.device)
     return {"used": False, "why": why, **took}
+
+
+def stopped_after(seconds: float) -> AbstractContextManager[None]:
+    """`speedrun.stopped_after`, never so soon that the time is up before it listens."""
+    return speedrun.stopped_after(max(seconds, SOONEST))
 
 
 def said(error: Exception) -> str:

@@ -75,7 +75,7 @@ def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict
     """A run of a few seconds: what its file holds, and where it lies."""
     out = tmp_path_factory.mktemp("run") / "card.json"
     torch.set_num_threads(1)  # steps are so small that two would wait for each other
-    card.run(parsed(data, "--out", out, "--minutes", 0.06, *TINY))
+    card.run(parsed(data, "--out", out, "--minutes", 0.1, *TINY))
     return json.loads(out.read_text()), out
 
 
@@ -273,7 +273,7 @@ def test_batches_double_until_the_memory_is_full(job: card_steps.Job, monkeypatc
 
 @pytest.mark.parametrize(
     ("seconds", "says"),
-    [(60.0, "RuntimeError: no compiler"), (0.05, "not done within 0 s"), (None, "no faster")],
+    [(60.0, "RuntimeError: no compiler"), (0.0, "not done within 0 s"), (None, "no faster")],
 )
 def test_what_does_not_compile_is_left_out_and_says_why(
     job: card_steps.Job, monkeypatch, capsys, seconds: float | None, says: str
@@ -288,7 +288,7 @@ def test_what_does_not_compile_is_left_out_and_says_why(
     monkeypatch.setattr(card_steps.Job, "stepper", stepper)
     monkeypatch.setattr(card_steps.Job, "measured", lambda *_: row)
     monkeypatch.setattr(card_steps.generator, "smooth_fill", card_steps.generator.smooth_fill)
-    found = card_steps.compilation(job, row, seconds or 60.0)
+    found = card_steps.compilation(job, row, 60.0 if seconds is None else seconds)
     assert not found["used"] and found["why"].startswith(says)
     assert f"not compiled: {says}" in capsys.readouterr().out
 
