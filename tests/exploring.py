@@ -25,6 +25,7 @@ PLACES = {
     "id-mrf": "08",
     "checkerboard": "10",
     "surface": "13",
+    "sampling": "14",
 }
 
 with_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
