@@ -54,7 +54,7 @@ from labkit.training.trainer import train
 # The time plan: each part's share of --minutes, in this order. What one leaves, the next ones get.
 SHARES = {"speed": 0.22, "id_mrf": 0.08, "prior": 0.05, "training": 0.57, "pairs": 0.08}
 LEAST = 0.5  # of its share a part gets, where those before it took longer than planned
-TIMED = 0.08  # of a training's time, for timing its steps
+TIMED, TIMED_SHARE = 12, 0.25  # steps that are timed beforehand; of a training's time, at most
 MOMENTS = 10  # at which it is validated
 SPARE = 0.03  # of its time is left, should steps become slower
 
@@ -246,13 +246,13 @@ def fitted(job: Job, seconds: float) -> TrainConfig:
     }
     share = len(job.validation.images) / len(few.images)
     validating = {name: share * took for name, (took,) in take_turns(runs, 1, job.device).items()}
-    forever = {"steps": 10**9, "checkpoint_every": 10**9, "validate_every": 0, "log_every": 1}
+    some = {"steps": TIMED, "checkpoint_every": TIMED, "validate_every": 0, "log_every": 1}
     folder, start = RunFolder(job.scratch / "timed"), time.monotonic()
-    with stopped_after(TIMED * seconds):
-        train(replace(job.config, **forever), folder.path, hardware=job.hardware, progress=False)
+    with stopped_after(TIMED_SHARE * seconds):
+        train(replace(job.config, **some), folder.path, hardware=job.hardware, progress=False)
     times = logged(folder, "seconds")[1:]  # the first loads libraries, or compiles
     starting = time.monotonic() - start - sum(times)
-    step = statistics.fmean(times) if len(times) > 1 else job.step_seconds or starting
+    step = statistics.median(times) if len(times) > 1 else job.step_seconds or starting
     card_steps.free(job.device)
     room = (1 - SPARE) * (seconds - (time.monotonic() - began)) - starting
     room -= validating["telea"] + MOMENTS * validating["network"]
