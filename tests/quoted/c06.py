@@ -69,8 +69,15 @@ def quotes() -> list[str]:
     _, chance = spread_of_seeds(twice)
     laplacian, released = (photographs[f"GMCNN, {k} kernel"] for k in ("Laplacian", "released"))
 
+    started = {arm["arm"]: arm for arm in results("study-confidence-prior")["arms"]}
+    again = [arm["differences"]["psnr"] for name, arm in started.items() if name != "gaussian"]
+    assert all(gap["low"] < 0 < gap["high"] for gap in again)
+    bare = started["none"]["differences"]["psnr"]
+
     brackets = [f"[{gap['low']:.2f}, +{gap['high']:.2f}]" for gap in alike]
     return [
+        f"without weights the mean is {bare['mean']:.2f} dB higher, and anything from "
+        f"{-bare['low']:.2f} dB lower to {bare['high']:.2f} dB higher",
         f"the Laplacian is {laplacian:.2f} dB and the released kernel {released:.2f} dB behind",
         f"trained once each differ by up to {chance:.2f} dB there",
         "All three intervals of the differences contain zero",
