@@ -76,7 +76,9 @@ def no_debug(monkeypatch: pytest.MonkeyPatch) -> None:
 # Help
 
 
-@pytest.mark.parametrize("command", [[], ["inpaint"], ["evaluate"], ["train"], ["masks"]])
+@pytest.mark.parametrize(
+    "command", [[], ["inpaint"], ["pairs"], ["evaluate"], ["train"], ["masks"]]
+)
 def test_help_imports_nothing_heavy(command: list[str]) -> None:
     code = (
         "import sys; from labkit.cli import main; code = main(sys.argv[1:]); "

@@ -68,7 +68,7 @@ def dry(command: str) -> TrainConfig | None:
     if name != "train" or chosen.params["resume"]:
         return None
     given = {k.replace("__", "."): v for k, v in chosen.params.items() if v not in (None, ())}
-    for own in ("out", "preset", "resume", "previous"):
+    for own in ("out", "preset", "resume", "previous", "dry_run"):
         given.pop(own, None)
     for hardware in [key for key in given if key.startswith("hardware.")]:
         given.pop(hardware)

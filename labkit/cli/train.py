@@ -56,6 +56,14 @@ def train(
             "--previous", help="Resume from the checkpoint before the last, if that is damaged."
         ),
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Say what the run would take (parameters, operations, memory, time by ten steps "
+            "on this device), and write nothing.",
+        ),
+    ] = False,
     **options: Any,
 ) -> None:
     """Train a GMCNN generator, in one stage or two.
@@ -105,6 +113,12 @@ def train(
             base.precision if going_on else auto_precision(pick_device(hardware.accelerator))
         )
     config = configure(base, chosen)
+    if dry_run:
+        from labkit.training.estimate import estimate
+
+        for line in estimate(config, hardware):
+            rank_zero_only(print)(line, flush=True)
+        return
     try:
         weights = run_training(config, out, hardware=hardware, resume=resume, previous=previous)
     except KeyboardInterrupt:

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from labkit.book.studies.probe import Measures, Probe
 from labkit.book.studies.registry import Scale, Study
@@ -26,9 +25,10 @@ from labkit.errors import InputError
 from labkit.evaluation.statistics import student_interval
 from labkit.files import CONFIG, write_text
 from labkit.images import read_image, write_image
-from labkit.nn.generator import GMCNN, count_parameters
+from labkit.nn.generator import GMCNN
 from labkit.nn.weights import load_generator, save_generator
-from labkit.settings import GeneratorConfig, Hardware, TrainConfig
+from labkit.settings import Hardware, TrainConfig
+from labkit.training.estimate import cost
 from labkit.training.opening import open_data
 from labkit.training.trainer import train
 
@@ -230,19 +230,6 @@ def keep_generator(folder: Path, path: Path) -> None:
     """Write a run's generator to `path`, in half precision."""
     about = {"steps": str(TrainConfig.read(folder / CONFIG).steps)}
     save_generator(load_generator(folder), path, about, dtype=torch.float16)
-
-
-def cost(config: GeneratorConfig, size: int) -> dict[str, object]:
-    """Parameters, and millions of floating-point operations of one forward pass."""
-    model = GMCNN(config).to("meta")
-    model.train()  # looking at values is impossible on the meta device
-    image, mask = (torch.empty(1, c, size, size, device="meta") for c in (3, 1))
-    with FlopCounterMode(display=False) as counter:
-        model(image, mask)
-    return {
-        "parameters": count_parameters(model),
-        "megaflop": round(counter.get_total_flops() / 1e6, 1),
-    }
 
 
 def _finals(curves: Sequence[list[Measures]]) -> list[Measures]:
