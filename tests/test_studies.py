@@ -13,7 +13,7 @@ from training_runs import Killed, killed_at
 from labkit.book.command import NAMES
 from labkit.book.studies.probe import Probe
 from labkit.book.studies.registry import STUDIES, Scale, Study, study
-from labkit.book.studies.run import Plan, contact_sheet, cost, run_one, run_study
+from labkit.book.studies.run import Plan, contact_sheet, run_one, run_study
 from labkit.cli import main
 from labkit.errors import InputError
 from labkit.evaluation.metrics import psnr
@@ -23,6 +23,7 @@ from labkit.images import from_uint8, read_image
 from labkit.nn.generator import GMCNN
 from labkit.nn.weights import load_generator
 from labkit.settings import GeneratorConfig, Hardware, MaskConfig
+from labkit.training.estimate import cost
 from labkit.training.trainer import train
 
 SQUARES = MaskConfig(kind="rectangle", side=32, margin=2)

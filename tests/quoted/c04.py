@@ -47,7 +47,8 @@ def quotes() -> list[str]:
         "Here all columns of all runs ended alive",
         "At the edge of the hole the 3×3 column is the *best* of the four, "
         "and the 7×7 column the worst",
-        "deep inside the 3×3 column is the worst by far. In both places the intervals are apart",
+        "deep inside the 3×3 column is the worst by far. In both places each arm's own interval "
+        "is apart from the others",
         "within two pixels of the edge none of the four is as good as Telea's method",
         "a fiftieth of the paper's parameters and was trained for "
         f"{study['environment']['steps']} steps",
