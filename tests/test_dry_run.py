@@ -44,7 +44,17 @@ def test_the_cost_of_the_papers_network() -> None:
 def test_a_run_is_described_and_not_begun(tmp_path: Path, capsys) -> None:
     out = tmp_path / "run"
     options = ["--preset", "tiny", "--width", 2, "--padding", "zeros", "--batch", 3, "--size", 32]
-    options += ["--confidence", "none", "--device", "cpu", "--dry-run", "--out", out]
+    options += [
+        "--adversarial",
+        "wgan-gp",
+        "--confidence",
+        "none",
+        "--device",
+        "cpu",
+        "--dry-run",
+        "--out",
+        out,
+    ]
     code, said, _ = run(capsys, "train", *options)
     assert code == 0 and not out.exists()
     lines = said.splitlines()
