@@ -33,8 +33,9 @@ import card_data
 import card_steps
 import speedrun
 import torch
-from card_steps import Job, Section, said, stopped_after
+from card_steps import Job, Section, said
 from measure import take_turns
+from speedrun import stopped_after
 
 from labkit.checks import check_whole
 from labkit.errors import InputError

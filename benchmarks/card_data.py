@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from speedrun import mask_config
 
 from labkit.archive import list_files
 from labkit.data import ImageSource
@@ -26,8 +27,7 @@ from labkit.files import PICTURES, atomic_write
 from labkit.images import png_bytes
 from labkit.masks import sample_masks
 from labkit.masks.collection import MaskFiles
-from labkit.settings import DataConfig, MaskConfig
-from labkit.settings.configure import mask_settings
+from labkit.settings import DataConfig
 from labkit.settings.data import BUILT_IN
 from labkit.training.opening import left_out, open_data
 
@@ -123,12 +123,6 @@ def masks(options: argparse.Namespace) -> Iterator[tuple[str, bytes]]:
         drawn = (sample_masks(config, 1, options.size, rng)[0, 0].numpy() > 0.5 for _ in some)
     for number, mask in enumerate(drawn):
         yield f"{number:06d}.png", png_bytes(np.uint8(255) * mask)
-
-
-def mask_config(named: Iterable[str]) -> MaskConfig:
-    """Holes of a kind, or of files."""
-    given = mask_settings(tuple(named))
-    return MaskConfig(**{name.rpartition(".")[2]: value for name, value in given.items()})
 
 
 def unpack(path: Path, folder: Path) -> dict[str, Path]:

@@ -12,7 +12,6 @@ import os
 import re
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,9 +19,9 @@ from typing import Any
 
 import id_mrf as id_mrf_benchmark
 import numpy as np
-import speedrun
 import torch
 from measure import MEBIBYTE, median, peak_above, peak_memory, ratio, take_turns
+from speedrun import Clock, stopped_after
 from torch import Tensor
 from training_step import Run, count, take
 
@@ -37,7 +36,6 @@ from labkit.training.validation import Validation
 Section = dict[str, Any]
 ROUNDS = 3  # timed, after one that warms up
 MARGIN = 0.85  # of a card's memory that a step may take
-SOONEST = 0.1  # seconds after which something is stopped
 COUNTABLE = 2**31  # numbers in one map or matrix; some kernels count no further
 BATCH, HIGHEST_RATE = 8, 6e-4  # the learning rate is known for 8, and grows as √batch up to this
 
@@ -59,7 +57,7 @@ class Job:
     """What the parts share; "speed" settles the batch, the operations, and whether to compile."""
 
     options: argparse.Namespace
-    clock: speedrun.Clock
+    clock: Clock
     save: Callable[[], None]
     config: TrainConfig
     training: ImageSource
@@ -199,11 +197,6 @@ def compilation(job: Job, without: Section, seconds: float) -> Section:
     torch.compiler.reset()
     free(job.device)
     return {"used": False, "why": why, **took}
-
-
-def stopped_after(seconds: float) -> AbstractContextManager[None]:
-    """`speedrun.stopped_after`, never so soon that the time is up before it listens."""
-    return speedrun.stopped_after(max(seconds, SOONEST))
 
 
 def said(error: Exception) -> str:

@@ -25,7 +25,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -62,6 +62,7 @@ STARTS: dict[str, dict[str, object]] = {
 MOMENTS = 12  # at which a run is validated
 TIMED = 60.0  # seconds that go into timing steps; no more than a quarter of the time
 SPARE = 0.02  # of the time for training is left, should steps become slower
+SOONEST = 0.1  # seconds after which a training is stopped; sooner, nothing listens yet
 CPU = torch.device("cpu")
 HARDWARE = Hardware(accelerator="cpu")
 RENDERED = ("faces", "photos")  # drawn at the size that is asked for, which a larger one delays
@@ -69,7 +70,6 @@ RENDERED = ("faces", "photos")  # drawn at the size that is asked for, which a l
 
 def settings(options: argparse.Namespace) -> TrainConfig:
     """What a run of START trains, but for its number of steps."""
-    masks = {name.rpartition(".")[2]: value for name, value in mask_settings(options.masks).items()}
     return TrainConfig(
         generator=GeneratorConfig(
             width=options.width, padding="zeros", initialisation="he", **STARTS[options.start]
@@ -77,7 +77,7 @@ def settings(options: argparse.Namespace) -> TrainConfig:
         data=DataConfig(
             images=tuple(options.data),
             validation=tuple(options.validation),
-            masks=MaskConfig(**masks),
+            masks=mask_config(options.masks),
             size=options.size,
             source_size=None if options.data[0] in RENDERED else 2 * options.size,
             augmentation=Augmentation(smallest_crop=0.5, largest_crop=1.4),
@@ -94,6 +94,12 @@ def settings(options: argparse.Namespace) -> TrainConfig:
         log_every=10,
         validation_images=options.pictures,
     )
+
+
+def mask_config(named: Iterable[str]) -> MaskConfig:
+    """Holes of a kind, or of files."""
+    given = mask_settings(tuple(named))
+    return MaskConfig(**{name.rpartition(".")[2]: value for name, value in given.items()})
 
 
 def main() -> None:
@@ -162,7 +168,7 @@ def stopped_after(seconds: float) -> Iterator[None]:
     def stop(*_: object) -> None:  # before and after the steps, where `train` does not listen
         raise KeyboardInterrupt
 
-    timer = threading.Timer(max(seconds, 0.0), time_is_up)
+    timer = threading.Timer(max(seconds, SOONEST), time_is_up)
     before = signal.signal(signal.SIGTERM, stop)
     timer.start()
     try:
