@@ -1,7 +1,8 @@
-"""What tests of faults from the field share: one picture and its mask, and odd files made of it."""
+"""What tests of files share: one picture and its mask, and odd files made of it."""
 
 from __future__ import annotations
 
+import io
 import struct
 from pathlib import Path
 
@@ -15,6 +16,21 @@ PICTURE = np.stack([COLUMNS * 2, ROWS * 3, ROWS + COLUMNS], axis=-1).astype(np.u
 HOLE = np.zeros((64, 96), bool)
 HOLE[20:40, 30:60] = True
 METHOD = ("--method", "telea")
+
+
+def encode(picture: np.ndarray | Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    """A picture file."""
+    file = io.BytesIO()
+    Image.fromarray(np.asarray(picture)).save(file, kind, **options)
+    return file.getvalue()
+
+
+def fill(folder: Path, files: dict[str, bytes]) -> Path:
+    """Write files, by their names in a folder."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
 
 
 def exif(*entries: tuple[int, int, int, bytes]) -> bytes:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from field import encode, fill
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -30,19 +31,6 @@ def picture(seed: int, height: int = 40, width: int = 48) -> np.ndarray:
     coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     image = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
     return np.asarray(image)
-
-
-def encode(array: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(array).save(file, kind, **options)
-    return file.getvalue()
-
-
-def fill(path: Path, files: dict[str, bytes]) -> Path:
-    for name, content in files.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(content)
-    return path
 
 
 def tar(path: Path, files: dict[str, bytes]) -> Path:

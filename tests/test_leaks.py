@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import fails
+from field import encode, fill
 from PIL import Image, ImageOps
 
 from labkit.archive import list_files
@@ -27,25 +27,12 @@ FACES = [Image.fromarray(face) for face in open_images("faces", 64, "train").bat
 SCORED = 4  # the first of them are the test
 
 
-def encoded(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
-
-
-def fill(folder: Path, files: dict[str, bytes]) -> Path:
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    return folder
-
-
 @pytest.fixture
 def pairs(tmp_path: Path) -> Path:
     """Four faces with a mask each."""
     mask = Image.fromarray(np.eye(64, dtype=np.uint8) * 255)
-    images = {f"images/t{k}.png": encoded(face) for k, face in enumerate(FACES[:SCORED])}
-    masks = {f"masks/t{k}.png": encoded(mask) for k in range(SCORED)}
+    images = {f"images/t{k}.png": encode(face) for k, face in enumerate(FACES[:SCORED])}
+    masks = {f"masks/t{k}.png": encode(mask) for k in range(SCORED)}
     return fill(tmp_path / "pairs", images | masks)
 
 
@@ -53,7 +40,7 @@ def pairs(tmp_path: Path) -> Path:
 def photos(tmp_path: Path) -> Path:
     """The other faces, which are clean."""
     files = {
-        f"face-{k - SCORED:03}.png": encoded(face) for k, face in enumerate(FACES) if k >= SCORED
+        f"face-{k - SCORED:03}.png": encode(face) for k, face in enumerate(FACES) if k >= SCORED
     }
     return fill(tmp_path / "photos", files)
 
@@ -86,24 +73,24 @@ def test_a_picture_of_the_same_name_is_left_out_unread(
     photos: Path, pairs: Path, name: str
 ) -> None:
     clean = names(photos)
-    leak(photos, name, encoded(FACES[20]))
+    leak(photos, name, encode(FACES[20]))
     assert name in names(photos) and names(photos, pairs) == clean
 
 
 def test_the_same_bytes_under_another_name_are_left_out(photos: Path, pairs: Path) -> None:
     clean = names(photos)
-    leak(photos, "other.png", encoded(FACES[2]))
+    leak(photos, "other.png", encode(FACES[2]))
     assert names(photos, pairs) == clean
 
 
 @pytest.mark.parametrize(
     "copy",
     [
-        encoded(FACES[2].resize((32, 32), Image.Resampling.LANCZOS), "JPEG", quality=30),
-        encoded(FACES[2].resize((180, 180), Image.Resampling.BICUBIC), "JPEG", quality=80),
-        encoded(FACES[2].convert("L")),
-        encoded(ImageOps.mirror(FACES[2])),
-        encoded(ImageOps.expand(FACES[2], (20, 0), fill=(90, 120, 60))),
+        encode(FACES[2].resize((32, 32), Image.Resampling.LANCZOS), "JPEG", quality=30),
+        encode(FACES[2].resize((180, 180), Image.Resampling.BICUBIC), "JPEG", quality=80),
+        encode(FACES[2].convert("L")),
+        encode(ImageOps.mirror(FACES[2])),
+        encode(ImageOps.expand(FACES[2], (20, 0), fill=(90, 120, 60))),
     ],
     ids=["small-jpeg", "large-jpeg", "grey", "mirrored", "wider"],
 )
@@ -118,7 +105,7 @@ def test_a_near_copy_is_refused_and_both_files_are_named(
 
 def test_the_remedy_for_a_near_copy_helps(photos: Path, pairs: Path) -> None:
     clean = names(photos)
-    leak(photos, "t2.jpg", encoded(FACES[2].resize((48, 48)), "JPEG", quality=50))
+    leak(photos, "t2.jpg", encode(FACES[2].resize((48, 48)), "JPEG", quality=50))
     assert names(photos, pairs) == clean
 
 
@@ -126,20 +113,20 @@ def test_a_turned_jpeg_is_seen_as_it_is_shown(photos: Path, pairs: Path) -> None
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter when it is shown
     lying = FACES[0].transpose(Image.Transpose.ROTATE_90)
-    leak(photos, "phone.jpg", encoded(lying, "JPEG", quality=90, exif=exif))
+    leak(photos, "phone.jpg", encode(lying, "JPEG", quality=90, exif=exif))
     assert "phone.jpg of " in refusal(photos, pairs)
 
 
 def test_many_copies_are_counted(photos: Path, pairs: Path) -> None:
     for k in range(SCORED):
-        leak(photos, f"copy{k}.jpg", encoded(FACES[k], "JPEG", quality=60))
+        leak(photos, f"copy{k}.jpg", encode(FACES[k], "JPEG", quality=60))
     assert "t2.png and 1 more;" in refusal(photos, pairs)
 
 
 def test_different_pictures_are_no_copies(tmp_path: Path) -> None:
     faces = [Image.fromarray(f) for f in open_images("faces", 64, "val").batch(range(60))]
-    both = {f"{k}.png": encoded(picture) for k, picture in enumerate(FACES + faces)}
-    both |= {f"{item.name}.png": encoded(Image.fromarray(photo(item.name))) for item in PHOTOS[:3]}
+    both = {f"{k}.png": encode(picture) for k, picture in enumerate(FACES + faces)}
+    both |= {f"{item.name}.png": encode(Image.fromarray(photo(item.name))) for item in PHOTOS[:3]}
     entries = list_files(fill(tmp_path, both), PICTURES)
     for odd in (0, 1):
         kept = Excluded(entries[odd::2]).without(entries[1 - odd :: 2], "here")
@@ -147,7 +134,7 @@ def test_different_pictures_are_no_copies(tmp_path: Path) -> None:
 
 
 def test_a_picture_of_one_colour_copies_nothing(tmp_path: Path) -> None:
-    black, white = (encoded(Image.new("RGB", (64, 64), colour)) for colour in ("black", "white"))
+    black, white = (encode(Image.new("RGB", (64, 64), colour)) for colour in ("black", "white"))
     entries = list_files(fill(tmp_path, {"a.png": black, "b.png": white}), PICTURES)
     assert Excluded(entries[:1]).without(entries[1:], "here") == entries[1:]
 
@@ -158,7 +145,7 @@ def test_a_set_that_is_excluded_whole_is_refused(photos: Path) -> None:
 
 
 def test_damaged_pictures_are_the_business_of_reading(photos: Path, pairs: Path) -> None:
-    broken = encoded(FACES[30])
+    broken = encode(FACES[30])
     leak(photos, "broken.png", broken[: len(broken) // 2])
     assert "broken.png" in names(photos, pairs)
     (pairs / "images" / "t0.png").write_bytes(broken[: len(broken) // 2])
@@ -170,7 +157,7 @@ def test_the_masks_of_pairs_are_no_pictures_and_pairs_without_masks_are_all_pict
 ) -> None:
     images = [f"images/t{k}.png" for k in range(SCORED)]
     assert [entry.name for entry in photographs(pairs)] == images
-    leak(photos, "other.png", encoded(FACES[2]))
+    leak(photos, "other.png", encode(FACES[2]))
     for mask in (pairs / "masks").iterdir():
         mask.unlink()
     assert [entry.name for entry in photographs(pairs)] == images
@@ -180,7 +167,7 @@ def test_the_masks_of_pairs_are_no_pictures_and_pairs_without_masks_are_all_pict
 
 
 def test_validation_pictures_are_kept_apart_too(photos: Path, pairs: Path, tmp_path: Path) -> None:
-    own = fill(tmp_path / "own", {"t0.png": encoded(FACES[30]), "v.png": encoded(FACES[31])})
+    own = fill(tmp_path / "own", {"t0.png": encode(FACES[30]), "v.png": encode(FACES[31])})
     data = config(photos, pairs, validation=(own,))
     training, validation = open_data(data)
     assert validation.names == ["v.png"] and training.describe()["excluded"] == 0
@@ -212,7 +199,7 @@ def test_a_run_says_what_it_left_out_and_goes_on_with_it(
     capsys, tmp_path: Path, photos: Path, pairs: Path
 ) -> None:
     for k in range(SCORED):
-        leak(photos, f"t{k}.png", encoded(FACES[k + 9]))
+        leak(photos, f"t{k}.png", encode(FACES[k + 9]))
     run, cpu = tmp_path / "run", Hardware(accelerator="cpu", workers=0)
     small = TrainConfig(data=config(photos, pairs), steps=1, batch=2, validate_every=0)
     small = dataclasses.replace(small, generator=dataclasses.replace(small.generator, width=2))
