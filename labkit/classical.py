@@ -8,14 +8,14 @@
 * `biharmonic`: the solution of Δ²u = 0 in the hole (Damelin and Hoang 2018, "On Surface Completion
   and Image Inpainting by Biharmonic Functions"), by scikit-image, by multigrid where it is large.
 
-Every function maps uint8 (H, W, 3) RGB and bool (H, W), True = missing, to uint8 (H, W, 3). Known
-pixels may come back changed; `labkit.inpainting.inpaint` puts the originals back. At least one
-pixel must be known: that is checked there too.
+Every function maps uint8 or uint16 (H, W, 3) RGB and bool (H, W), True = missing, to an array like
+the first. Known pixels may come back changed; `labkit.inpainting.inpaint` puts the originals back.
+At least one pixel must be known: that is checked there too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
@@ -29,12 +29,12 @@ ClassicalFill = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 def black(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Black in the hole."""
-    return np.where(mask[..., None], np.uint8(0), image)  # (H, W, 3)
+    return np.where(mask[..., None], image.dtype.type(0), image)  # (H, W, 3)
 
 
 def mean_colour(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The mean colour of the known pixels in the hole."""
-    mean = np.rint(image[~mask].mean(axis=0)).astype(np.uint8)  # (3,)
+    mean = np.rint(image[~mask].mean(axis=0)).astype(image.dtype)  # (3,)
     return np.where(mask[..., None], mean, image)  # (H, W, 3)
 
 
@@ -63,9 +63,11 @@ def _opencv(image: np.ndarray, mask: np.ndarray, flag: int) -> np.ndarray:
         nearest = ndimage.distance_transform_edt(mask, return_distances=False, return_indices=True)
         return image[tuple(nearest)]
     # OpenCV fills each colour plane for itself, so RGB need not become BGR.
-    return cv2.inpaint(
-        np.ascontiguousarray(image), mask.astype(np.uint8), OPENCV_RADIUS, flags=flag
-    )
+    image, hole = np.ascontiguousarray(image), mask.astype(np.uint8)
+    if image.dtype == np.uint8:
+        return cv2.inpaint(image, hole, OPENCV_RADIUS, flags=flag)
+    planes = [cv2.inpaint(plane, hole, OPENCV_RADIUS, flags=flag) for plane in cv2.split(image)]
+    return cv2.merge(planes)
 
 
 def biharmonic(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -76,50 +78,27 @@ def biharmonic(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     512×512, 9 s and 1.4 GB at 1024×1024, where `telea` takes 0.01, 0.03 and 0.13 s. With more than
     100,000 missing pixels by multigrid (`labkit.nn.prior`), within 0.1 dB of it on photographs.
     """
+    top = np.iinfo(image.dtype).max
     if np.count_nonzero(mask) > SPARSE_LIMIT:
-        return _biharmonic_by_multigrid(image, mask)
+        return _biharmonic_by_multigrid(image, mask, top)
     from skimage.restoration import inpaint_biharmonic
 
-    filled = inpaint_biharmonic(image / 255.0, mask, channel_axis=-1)  # float64 (H, W, 3)
-    return np.rint(np.clip(filled, 0.0, 1.0) * 255.0).astype(np.uint8)
+    filled = inpaint_biharmonic(image / float(top), mask, channel_axis=-1)  # float64 (H, W, 3)
+    return np.rint(np.clip(filled, 0.0, 1.0) * top).astype(image.dtype)
 
 
-def _biharmonic_by_multigrid(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Hole by hole: known pixels two wide between them make the surfaces independent."""
+def _biharmonic_by_multigrid(image: np.ndarray, mask: np.ndarray, top: int) -> np.ndarray:
     import torch
 
     from labkit.nn.prior import smooth_fill
 
-    filled = image.copy()
-    for window, hole in _holes(mask):
-        part = torch.from_numpy(image[window]).permute(2, 0, 1)[None]  # (1, 3, h, w)
-        missing = torch.from_numpy(mask[window])[None, None]  # (1, 1, h, w)
-        for channel in range(3):  # one at a time: memory
-            plane = part[:, channel : channel + 1].float().div_(127.5).sub_(1.0)
-            plane = smooth_fill(plane, missing, tension=0.0, cycles=CYCLES)
-            levels = plane[0, 0].add_(1.0).mul_(127.5).round_().byte().numpy()
-            filled[window][..., channel][hole] = levels[hole]
+    filled = np.empty_like(image)
+    missing = torch.from_numpy(mask)[None, None]  # (1, 1, H, W)
+    for channel in range(3):  # one at a time: memory
+        plane = torch.from_numpy(image[..., channel].astype(np.float32))[None, None]
+        plane = smooth_fill(plane.mul_(2.0 / top).sub_(1.0), missing, tension=0.0, cycles=CYCLES)
+        filled[..., channel] = plane[0, 0].add_(1.0).mul_(top / 2.0).round_().numpy()
     return filled
-
-
-def _holes(mask: np.ndarray, cell: int = 8) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
-    """Each connected hole: a window with at least `cell` pixels around it, and where in it the hole
-    is. Holes that are less than `cell` pixels apart may count as one."""
-    from scipy import ndimage
-
-    height, width = mask.shape
-    grid = np.pad(mask, ((0, -height % cell), (0, -width % cell)))
-    grid = grid.reshape(grid.shape[0] // cell, cell, -1, cell).any(axis=(1, 3))
-    labels, _ = ndimage.label(grid, structure=np.ones((3, 3)))
-    for number, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
-        window = tuple(
-            slice(max(s.start - 1, 0) * cell, min((s.stop + 1) * cell, side))
-            for s, side in zip((rows, columns), mask.shape, strict=True)
-        )
-        mine = labels[tuple(slice(w.start // cell, -(-w.stop // cell)) for w in window)] == number
-        mine = mine.repeat(cell, axis=0).repeat(cell, axis=1)
-        here = mask[window]
-        yield window, here & mine[: here.shape[0], : here.shape[1]]
 
 
 CLASSICAL: dict[str, ClassicalFill] = {

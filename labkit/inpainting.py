@@ -1,19 +1,21 @@
-"""Filling the hole of one photograph: every method behind one function.
+"""Filling the holes of one photograph: every method behind one function.
 
 NumPy in, NumPy out: uint8 (H, W, 3) RGB and bool (H, W) with True = missing. Whatever the method,
-known pixels come back bit for bit. Chapter 1.
+known pixels come back bit for bit. A large picture is filled crop by crop (`labkit.crops`).
+Chapter 1.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from labkit.classical import CLASSICAL
+from labkit.crops import crops
 from labkit.errors import InputError
-from labkit.tiling import predict_tiled
+from labkit.settings.network import SMALLEST_SIDE
 
 if TYPE_CHECKING:
     import torch
@@ -26,13 +28,20 @@ METHODS = ("gmcnn", *CLASSICAL)
 DEFAULT_WEIGHTS = "celeba"
 """Packaged weights that "gmcnn" uses when no generator is given."""
 
+WHOLE_SIDE = 256
+"""Pictures of at most the square of this many pixels are filled in one piece."""
+
 LARGEST_SIDE = 1024
-"""The network takes at most the square of this many pixels in one pass, for which the paper's width
-needs about 3.5 GB; a larger picture is filled in tiles of this side. A network with a prior
-corrects a larger picture at the size it was trained at, in one window around the hole."""
+"""The network works on at most the square of this many pixels, for which the paper's width needs
+about 3.5 GB."""
+
+PAPER_SIZE = 256
+"""Side of the pictures that a network was trained on whose weights do not say."""
 
 CONTEXT = 0.5
-"""How far that window reaches beyond the hole, in longer sides of the hole's bounding box."""
+"""How far the network's crop reaches beyond the hole, in longer sides of its bounding box."""
+
+Scale = int | Literal["auto", "original"]
 
 
 def inpaint(
@@ -42,26 +51,34 @@ def inpaint(
     *,
     generator: GMCNN | None = None,
     device: torch.device | str = "cpu",
+    scale: Scale = "auto",
 ) -> np.ndarray:
     """Fill the missing pixels of `image`.
 
+    In a picture of more than `WHOLE_SIDE`² pixels, each hole is cut out with what is around it.
+    The network sees the cut-out reduced to the size of the pictures it was trained on, if it is
+    larger than those; how it differs there from a smooth fill is enlarged and added to the smooth
+    fill of the full size.
+
     Args:
-        image: uint8 (H, W, 3), RGB. What lies under the mask is never looked at.
+        image: uint8 or uint16 (H, W, 3), RGB. What lies under the mask is never looked at.
         mask: bool (H, W), True = missing.
         method: one of `METHODS`: "gmcnn" (the network), "telea", "ns" (Navier–Stokes),
             "biharmonic", "mean" (mean colour of the known pixels) or "black".
         generator: the network of "gmcnn", used on the device where it lies; None loads the packaged
             `DEFAULT_WEIGHTS` to `device`.
         device: where the packaged network runs.
+        scale: of "gmcnn": "auto"; "original", cut-outs are not reduced unless they have more than
+            `LARGEST_SIDE`² pixels; or the side in pixels that they are reduced to.
 
     Returns:
-        uint8 (H, W, 3), a new array: `image` where the mask is False, the fill where it is True. A
-        mask without a missing pixel gives the image back unchanged. Where all known pixels are
-        grey, so is the fill: a network's is averaged over its three channels.
+        an array like `image`, a new one: `image` where the mask is False, the fill where it is
+        True. A mask without a missing pixel gives the image back unchanged. Where all known pixels
+        are grey, so is the fill: a network's is averaged over its three channels.
 
     Raises:
         InputError: arrays of another type or size, a mask that leaves nothing known, an unknown
-            method, or a picture too small for the network.
+            method or scale, or a picture too small for the network.
 
     >>> image, mask = np.full((40, 40, 3), 90, np.uint8), np.zeros((40, 40), bool)
     >>> mask[10:30, 10:30] = True
@@ -79,21 +96,33 @@ def inpaint(
             "white in a mask file (True in an array) means missing; invert a reversed mask",
         )
     # Hiding the pixels under the mask here means that no method can make use of them.
-    image_with_hole = np.where(mask[..., None], np.uint8(0), image)
+    hidden = np.where(mask[..., None], image.dtype.type(0), image)
+    whole = mask.size <= WHOLE_SIDE**2 and scale == "auto"
     if method == "gmcnn":
-        if generator is None:
-            generator = _packaged(DEFAULT_WEIGHTS, str(device))
-        filled = _fill_with_network(generator, image_with_hole, mask)
-        if (image_with_hole == image_with_hole[..., :1]).all():  # the known pixels are grey
-            filled[mask] = np.rint(filled[mask].mean(axis=1, keepdims=True))  # (missing pixels, 1)
+        _check_network(mask, scale)
+        generator = generator or _packaged(DEFAULT_WEIGHTS, str(device))
+        side = scale if isinstance(scale, int) else generator.config.trained_size or PAPER_SIZE
+        size = None if whole else LARGEST_SIDE if scale == "original" else side
+        fill, pieces = partial(_fill_with_network, generator, size), crops(mask, side, CONTEXT)
     else:
-        filled = CLASSICAL[method](image_with_hole, mask)
+        fill, pieces = CLASSICAL[method], crops(mask)
+        whole = whole or method in ("mean", "black")
+    if whole:
+        filled = fill(hidden, mask)
+    else:
+        filled = hidden.copy()
+        for window, hole in pieces:
+            filled[window][hole] = fill(hidden[window], mask[window])[hole]
+    if method == "gmcnn" and (hidden == hidden[..., :1]).all():  # the known pixels are grey
+        filled[mask] = np.rint(filled[mask].mean(axis=1, keepdims=True))  # (missing pixels, 1)
     return np.where(mask[..., None], filled, image)
 
 
 def check_pair(image: np.ndarray, mask: np.ndarray) -> None:
-    """Raise InputError unless `image` is uint8 (H, W, 3) and `mask` bool (H, W), of equal size."""
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3 or not image.size:
+    """Raise InputError unless `image` is uint8 or uint16 (H, W, 3) and `mask` bool (H, W), of equal
+    size."""
+    odd = image.dtype not in (np.uint8, np.uint16)
+    if odd or image.ndim != 3 or image.shape[-1] != 3 or not image.size:
         raise InputError(f"an image must be uint8 (H, W, 3), not {image.dtype} {image.shape}")
     if mask.dtype != np.bool_ or mask.ndim != 2:
         raise InputError(
@@ -108,9 +137,19 @@ def check_pair(image: np.ndarray, mask: np.ndarray) -> None:
         )
 
 
-def _fill_with_network(generator: GMCNN, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    from labkit.nn.generator import SMALLEST_SIDE
+def check_scale(scale: Scale) -> None:
+    """Raise InputError for a scale that `inpaint` does not take."""
+    if isinstance(scale, int) and SMALLEST_SIDE <= scale <= LARGEST_SIDE:
+        return
+    if scale not in ("auto", "original"):
+        raise InputError(
+            f"scale {scale!r} is unknown",
+            f"auto, original, or {SMALLEST_SIDE} to {LARGEST_SIDE} pixels",
+        )
 
+
+def _check_network(mask: np.ndarray, scale: Scale) -> None:
+    check_scale(scale)
     height, width = mask.shape
     if min(height, width) < SMALLEST_SIDE:
         raise InputError(
@@ -118,46 +157,35 @@ def _fill_with_network(generator: GMCNN, image: np.ndarray, mask: np.ndarray) ->
             f"both sides must be at least {SMALLEST_SIDE}; use telea or ns",
         )
 
-    predict = partial(predict_grey_levels, generator)
-    if height * width <= LARGEST_SIDE**2:
-        return np.rint(predict(image, mask)).astype(np.uint8)
-    if generator.config.prior == "none":
-        return predict_tiled(predict, image, mask, tile=LARGEST_SIDE, smallest=SMALLEST_SIDE)
-    window = _window(mask, SMALLEST_SIDE)
-    filled = image.copy()
-    filled[window] = np.rint(predict(image[window], mask[window])).astype(np.uint8)
-    return filled
+
+def _fill_with_network(
+    generator: GMCNN, size: int | None, image: np.ndarray, mask: np.ndarray
+) -> np.ndarray:
+    levels = predict_grey_levels(generator, image, mask, size=size)
+    return np.rint(levels).astype(image.dtype)
 
 
-def _window(mask: np.ndarray, smallest: int) -> tuple[slice, slice]:
-    """The hole's bounding box with `CONTEXT` around it, as far as the picture goes."""
-    spans = []
-    for axis in (1, 0):
-        where = np.flatnonzero(mask.any(axis=axis))
-        spans.append((int(where[0]), int(where[-1]) + 1))
-    margin = max(round(CONTEXT * max(high - low for low, high in spans)), smallest)
-    return tuple(
-        slice(max(low - margin, 0), min(high + margin, side))
-        for (low, high), side in zip(spans, mask.shape, strict=True)
-    )
-
-
-def predict_grey_levels(generator: GMCNN, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def predict_grey_levels(
+    generator: GMCNN, image: np.ndarray, mask: np.ndarray, *, size: int | None = None
+) -> np.ndarray:
     """One pass of a network in evaluation mode, not composed with the image.
 
-    Shapes: uint8 (H, W, 3) and bool (H, W) → float32 (H, W, 3) in grey levels 0..255, unrounded.
+    Shapes: uint8 or uint16 (H, W, 3) and bool (H, W) → float32 (H, W, 3) in the image's grey
+    levels, unrounded. `size` is that of `GMCNN.predict`.
     """
     import torch
 
-    from labkit.images import check_image, to_tensor
+    from labkit.images import check_image
 
     device = next(generator.parameters()).device
-    tensor = to_tensor(image, device)  # (1, 3, H, W)
+    half = np.iinfo(image.dtype).max / 2
+    tensor = torch.from_numpy(np.ascontiguousarray(image).astype(np.float32)).to(device)
+    tensor = tensor.permute(2, 0, 1)[None].div(half).sub(1.0)  # (1, 3, H, W)
     hole = torch.from_numpy(mask).to(device, torch.float32)[None, None]  # (1, 1, H, W)
     with torch.inference_mode():
-        prediction = generator.predict(tensor, hole).to(torch.float32)  # (1, 3, H, W)
+        prediction = generator.predict(tensor, hole, size=size).to(torch.float32)  # (1, 3, H, W)
     check_image(prediction, check_range=False)
-    levels = prediction[0].clamp(-1.0, 1.0).add(1.0).mul(127.5)
+    levels = prediction[0].clamp(-1.0, 1.0).add(1.0).mul(half)
     return levels.permute(1, 2, 0).cpu().numpy()  # (H, W, 3)
 
 

@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BOXES = ("faces", "book")  # what stands beside the core
 # What the house aims at, and what it may not exceed until it gets there.
 LINES = {
-    "labkit": (10_000, 14_925),
-    "core": (6_000, 10_710),
+    "labkit": (10_000, 15_060),
+    "core": (6_000, 10_850),
     "cli": (700, 1_000),
     "tools": (1_800, 2_560),
 }

@@ -10,7 +10,7 @@ import typer
 
 from labkit.cli.common import pick_device, refuse_checkpoints, refuse_options
 from labkit.errors import InputError
-from labkit.inpainting import DEFAULT_WEIGHTS, METHODS
+from labkit.inpainting import DEFAULT_WEIGHTS, LARGEST_SIDE, METHODS
 
 
 def inpaint(
@@ -50,6 +50,15 @@ def inpaint(
     resize_mask: Annotated[
         bool, typer.Option("--resize-mask", help="Resize a mask of another size to its picture.")
     ] = False,
+    scale: Annotated[
+        str,
+        typer.Option(
+            help="Of the network. auto: it works on each hole's cut-out made as small as the "
+            "pictures it was trained on, since it knows things at that size, and a cut-out that "
+            "is no larger stays as it is; original: never made smaller, for texture, up to "
+            f"{LARGEST_SIDE}² pixels; or a side in pixels."
+        ),
+    ] = "auto",
     device: Annotated[
         str, typer.Option(help="Of the network: auto, cpu, cuda, cuda:1, mps.")
     ] = "auto",
@@ -58,8 +67,8 @@ def inpaint(
 
     Known pixels come back as they were. A picture of any size will do (gmcnn: at least 32 × 32)
     up to 500 megapixels, or what LABKIT_MEGAPIXELS in the environment says.
-    The packaged network fills a large one smoothly at full size, and corrects that at the size it
-    was trained at; a network without a prior fills it in overlapping tiles.
+    In a large one each hole is cut out with what is around it and filled at full size: smoothly,
+    and what the network adds to that is enlarged from the size at which it works (--scale).
 
     Example: labkit inpaint photo.jpg hole.png -o filled.png --method telea
     """
@@ -76,11 +85,11 @@ def inpaint(
             "give two files, or two folders of the same names",
         )
     if method in METHODS and method != "gmcnn":
-        refuse_options(context, ("weights", "device"), f"--method {method}")
+        refuse_options(context, ("weights", "device", "scale"), f"--method {method}")
     target = out / f"{image.stem}.png" if out.is_dir() else out
     if not image.is_dir():
         check_suffix(target)
-    fill = _opened(method, weights, device)
+    fill = _opened(method, weights, device, scale)
 
     if image.is_dir():
         failed = fill_folder(fill, image, mask, out, invert=invert_mask, resize=resize_mask)
@@ -91,8 +100,9 @@ def inpaint(
         fill_file(fill, image, mask, target, invert=invert_mask, resize=resize_mask)
 
 
-def _opened(method: str, weights: str | None, device: str):
+def _opened(method: str, weights: str | None, device: str, scale: str):
     """The method, with its weights read once, so that what is wrong with them shows at once."""
+    from labkit.inpainting import check_scale
     from labkit.inpainting import inpaint as fill
 
     if method not in METHODS:
@@ -101,6 +111,8 @@ def _opened(method: str, weights: str | None, device: str):
         return lambda image, mask: fill(image, mask, method)
     from labkit.nn.weights import load_generator
 
+    at = int(scale) if scale.isdecimal() else scale
+    check_scale(at)
     refuse_checkpoints(weights)
     generator = load_generator(weights or DEFAULT_WEIGHTS, device=pick_device(device))
-    return lambda image, mask: fill(image, mask, generator=generator)
+    return lambda image, mask: fill(image, mask, generator=generator, scale=at)

@@ -100,7 +100,12 @@ class GMCNN(nn.Module):
         """What the columns see, (B, 3, H, W): the known pixels; grey or the prior in the hole."""
         if self.config.prior == "none":
             return mask_input(image, mask)
-        return smooth_fill(image, mask, self.config.prior, tension=self.config.tension)
+        return self._surface(image, mask)
+
+    def _surface(self, image: Tensor, mask: Tensor) -> Tensor:
+        """The smooth fill that what the network paints at another size is added to."""
+        kind = "biharmonic" if self.config.prior == "none" else self.config.prior
+        return smooth_fill(image, mask, kind, tension=self.config.tension)
 
     def features(self, image: Tensor, mask: Tensor) -> list[Tensor]:
         """What each column hands to the decoder: (B, 4c | 2c | c, H, W), sides multiples of 4."""
@@ -127,16 +132,20 @@ class GMCNN(nn.Module):
         painted = self.decoder(torch.cat(self._features(start, mask), dim=1))
         return painted if self.config.prior == "none" else start + painted.to(start.dtype)
 
-    def predict(self, image: Tensor, mask: Tensor) -> Tensor:
+    def predict(self, image: Tensor, mask: Tensor, *, size: int | None = None) -> Tensor:
         """The prediction for a picture of any size: what a hole is filled with.
 
-        With a prior, a picture larger than those of the training is made as small as they were, and
-        what the network adds to the prior there is enlarged and added to the prior of the full size
+        A picture of more than size² pixels is made as small as that, and how the network differs
+        there from the smooth fill is enlarged and added to the smooth fill of the full size
         (chapter 13). Otherwise this is `forward`, in evaluation mode.
+
+        Args:
+            size: None for the size of the training's pictures, and without a prior for no limit.
         """
-        size = self.config.trained_size
+        plain = self.config.prior == "none"
+        size = size or (None if plain else self.config.trained_size)
         sides = [int(side) for side in image.shape[-2:]]  # plain numbers also in a traced graph
-        if self.config.prior == "none" or size is None or math.prod(sides) <= size**2:
+        if size is None or math.prod(sides) <= size**2:
             return self(image, mask)
         scale = size / math.sqrt(math.prod(sides)) / DOWNSAMPLING
         small = tuple(max(round(side * scale) * DOWNSAMPLING, SMALLEST_SIDE) for side in sides)
@@ -146,9 +155,15 @@ class GMCNN(nn.Module):
         values, known = reduce_known(image.masked_fill(missing, 0.0), known, small)
         hole = 1.0 - known  # (B, 1, h, w)
         start = self.start(values, hole)
-        change = (self.paint(start, hole).clamp(-1.0, 1.0) - start) * hole  # (B, 3, h, w)
+        change = self.paint(start, hole).clamp(-1.0, 1.0)  # (B, 3, h, w)
+        if plain:  # and the rim is the smooth fill's, or the edge of what is enlarged would show
+            change = change - self._surface(values, hole)
+            hole = 1.0 - F.max_pool2d(known, 3, 1, 1)
+        else:
+            change = change - start
+        change = change * hole
         change = F.interpolate(change, size=sides, mode="bilinear", align_corners=False)
-        return (self.start(image, mask) + change).clamp(-1.0, 1.0)  # (B, 3, H, W)
+        return (self._surface(image, mask) + change).clamp(-1.0, 1.0)  # (B, 3, H, W)
 
     def _check(self, image: Tensor, mask: Tensor) -> None:
         # Looking at values waits for the device: a training step knows what it hands in.
