@@ -27,7 +27,6 @@ from training_step import Run, count, take
 
 from labkit.data import ImageSource
 from labkit.images import from_uint8
-from labkit.nn import generator
 from labkit.settings import Hardware, TrainConfig
 from labkit.training.opening import initial_generator, launch
 from labkit.training.stages import Step, build, build_objective
@@ -181,8 +180,6 @@ def speed(job: Job, section: Section, seconds: float) -> None:
 
 def compilation(job: Job, without: Section, seconds: float) -> Section:
     """The step compiled, where that works here, in time and to any gain; or why it was left out."""
-    # Thousands of small operations, which would take minutes to compile: they stay as they are.
-    generator.smooth_fill = torch.compiler.disable(generator.smooth_fill)
     row, began, why = None, time.monotonic(), f"not done within {seconds:.0f} s"
     try:
         with stopped_after(seconds):

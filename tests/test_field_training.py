@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ import torch
 from command_line import fails
 from field import save
 from torch._inductor import config as inductor
-from training_runs import CPU
+from training_runs import CPU, assert_same_weights
 
 from labkit.book.studies.probe import Holes
 from labkit.data.batches import BatchesByStep, load_batches, naming_lost_workers
@@ -25,6 +27,7 @@ from labkit.evaluation.metrics import PERFECT
 from labkit.faces import RenderedFaces
 from labkit.nn.weights import load_generator
 from labkit.settings import DataConfig, GeneratorConfig, Hardware, MaskConfig, TrainConfig
+from labkit.training import opening
 from labkit.training.checkpoint import RunFolder, read_metrics
 from labkit.training.opening import launch
 from labkit.training.trainer import train
@@ -108,6 +111,32 @@ def test_more_devices_than_there_are(tmp_path: Path, capsys, monkeypatch) -> Non
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(InputError, match=r"--devices 2: this machine has 1 of cuda"):
         launch(Hardware(accelerator="cuda", devices=2), "32")
+
+
+def test_a_run_with_a_prior_compiles_its_network_alone(tmp_path: Path, monkeypatch) -> None:
+    """The prior's small operations, some 3,000, would take minutes; what is computed stays."""
+    graphs: list[int] = []
+
+    def backend(graph: torch.fx.GraphModule, _: list) -> torch.fx.GraphModule:
+        graphs.append(sum(node.op.startswith("call") for node in graph.graph.nodes))
+        return graph
+
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", partialmethod(torch.nn.Module.compile, backend=backend)
+    )
+    monkeypatch.setattr(opening, "_refuse_without_compiler", lambda device: None)
+    config = TrainConfig(
+        generator=GeneratorConfig(width=2, prior="biharmonic"),
+        data=DataConfig(size=32, masks=MASKS),
+        steps=2,
+        batch=2,
+        validate_every=0,
+    )
+    for name in ("plain", "compiled"):
+        chosen = replace(config, compile=name == "compiled")
+        train(chosen, tmp_path / name, hardware=CPU, progress=False)
+    assert 4 <= len(graphs) <= 8 and sum(graphs) < 200  # three columns, one decoder
+    assert_same_weights(tmp_path / "plain", tmp_path / "compiled")
 
 
 def test_a_compiler_that_is_not_there(tmp_path: Path, capsys, monkeypatch) -> None:

@@ -310,10 +310,9 @@ def test_a_set_of_unusable_files_is_refused(tmp_path: Path) -> None:
 def test_an_inverted_set_warns_once(tmp_path: Path) -> None:
     for index in range(4):
         save(tmp_path / f"{index}.png", grey(~corner((64, 64), 2 + index % 2, 40)))
-    files = MaskFiles(tmp_path)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        files.ratios(64)
+        MaskFiles(tmp_path).ratios(64)
     assert [warning.category for warning in caught] == [PolarityWarning]
     assert MaskFiles(tmp_path, invert=True).ratios(64).max() < 0.1
 
@@ -334,9 +333,10 @@ def test_the_polarity_of_a_set_shows_in_many_masks(tmp_path: Path) -> None:
         MaskFiles(tmp_path, invert=True)
     for index in range(7, 12):
         (tmp_path / f"{index}.png").unlink()
+    save(tmp_path / "0.png", grey(~corner((64, 64), 16, 64)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        MaskFiles(tmp_path, invert=True)  # seven say nothing
+        MaskFiles(tmp_path, invert=True)  # of fewer than eight, one small hole tells
 
 
 def test_masks_for_testing_are_not_drawn_for_training(tmp_path: Path) -> None:

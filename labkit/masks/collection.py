@@ -14,7 +14,7 @@ from labkit.archive import Entry, PathLike, list_files
 from labkit.checks import check_size, check_whole
 from labkit.errors import InputError
 from labkit.files import PICTURES
-from labkit.masks.files import INVERTED_ABOVE, PolarityWarning, decode_mask
+from labkit.masks.files import INVERTED_ABOVE, PolarityWarning, decode_mask, hint_at_polarity
 from labkit.masks.ratio import BINS, bin_index, hole_ratio
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _LOOKED_AT = 32  # files of a set, for its polarity
-_TELLING = 8  # so few say nothing of a set: each may have a large hole
 
 
 class MaskFiles:
@@ -152,17 +151,7 @@ class MaskFiles:
                     ratios.append(decode_mask(entry.read(), "", invert=self.invert).mean())
             except InputError:
                 pass  # named in `rejected` when it is drawn
-        if len(ratios) < _TELLING or np.median(ratios) <= 0.5:
-            return False
-        remedy = "leave the inversion out" if self.invert else "invert it"
-        warnings.warn(
-            f"{self._entries[0]} and others: of {len(ratios)} masks the middle one misses "
-            f"{100 * np.median(ratios):.0f} % of the picture, the set looks inverted; white must "
-            f"mean missing: {remedy} if it is the other way round, as in NVIDIA's training archive",
-            PolarityWarning,
-            stacklevel=3,
-        )
-        return True
+        return hint_at_polarity(ratios, f"{self._entries[0]} and others", self.invert)
 
     def _load(self, index: int, size: tuple[int, int]) -> np.ndarray | None:
         """bool (H, W), or None for a file that cannot be used."""

@@ -24,6 +24,7 @@ THRESHOLD = 127
 INVERTED_ABOVE = 0.9  # no one asks for more than nine tenths of a picture to be invented
 SHAPE_TOLERANCE = 0.01  # relative difference of aspect ratios that rounding may cause
 _COLOUR_SPREAD, _COLOUR_SHARE = 64, 0.01
+_TELLING = 8  # of fewer masks each may happen to have a large hole
 
 
 class PolarityWarning(UserWarning):
@@ -146,22 +147,28 @@ def _threshold(data: bytes, name: str) -> np.ndarray:
     return grey > THRESHOLD
 
 
-def hint_at_polarity(ratios: Sequence[float], where: str, invert: bool, option: str) -> None:
-    """Warn where every mask of a set is more than half hole.
+def hint_at_polarity(ratios: Sequence[float], where: str, invert: bool, option: str = "") -> bool:
+    """Warn where a set of masks is mostly hole, which no single one need be; whether it is.
 
     Args:
-        ratios: the share of each that is missing.
+        ratios: the share of each that is missing. Of fewer than eight, every one must be large.
         where: what to call the set.
         invert, option: as in `decode_mask`.
     """
-    if ratios and min(ratios) > 0.5:
-        what, remedy = ("black", f"leave {option} out") if invert else ("white", f"add {option}")
-        warnings.warn(
-            f"{where}: every mask is more than half {what}, which means missing; "
-            f"{remedy} if it is the other way round",
-            PolarityWarning,
-            stacklevel=2,
-        )
+    middle = np.median(ratios) if len(ratios) >= _TELLING else min(ratios, default=0.0)
+    if middle <= 0.5:
+        return False
+    which = "the middle one misses" if len(ratios) >= _TELLING else "each misses at least"
+    by = f" ({option})" if option else ""
+    warnings.warn(
+        f"{where}: of {len(ratios)} masks {which} {100 * middle:.0f} % of the picture, the set "
+        f"looks inverted; white must mean missing: "
+        f"{'leave the inversion out' if invert else 'invert it'}{by} if it is the other way round, "
+        "as in NVIDIA's training archive",
+        PolarityWarning,
+        stacklevel=3,
+    )
+    return True
 
 
 def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -33,8 +33,7 @@ class Networks:
 
     Attributes:
         model: the generator.
-        wrapped: the same, as a step calls it: compiled, and wrapped for autocast and several
-            processes.
+        wrapped: the same, as a step calls it: wrapped for autocast and several processes.
         critics: None in a run without.
     """
 
@@ -51,8 +50,10 @@ def build(fabric: Fabric, config: TrainConfig, model: GMCNN) -> Networks:
     if config.channels_last:
         model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, betas=config.betas)
-    module: nn.Module = torch.compile(model) if config.compile else model
-    wrapped, wrapped_optimizer = fabric.setup(module, optimizer)
+    if config.compile:  # not the prior: its thousands of small operations take minutes to compile
+        for part in (*model.columns, model.decoder):
+            part.compile()
+    wrapped, wrapped_optimizer = fabric.setup(model, optimizer)
     critics = critic_optimizer = None
     if config.has_second_stage and config.objective.adversarial_weight > 0:
         # No wrapper here: the gradient penalty differentiates twice, which wrappers for several
