@@ -65,6 +65,10 @@ def to_uint8(image: Tensor) -> np.ndarray:
     """(B, 3, H, W) in [-1, 1] → uint8 (B, H, W, 3), rounded to the nearest grey level.
 
     Values outside [-1, 1] are clipped; NaN is an error rather than a black pixel.
+
+    >>> import torch
+    >>> to_uint8(torch.full((1, 3, 1, 1), -0.6)).tolist()
+    [[[[51, 51, 51]]]]
     """
     import torch
 
@@ -118,6 +122,11 @@ def compose(image: Tensor, prediction: Tensor, mask: Tensor) -> Tensor:
 
     Selected with `where` and not by the products: a product with 0 would let a NaN of the unused
     side through, and known pixels must come back bit for bit.
+
+    >>> import torch
+    >>> mask = torch.tensor([[[[0.0, 1.0]]]])
+    >>> compose(torch.zeros(1, 3, 1, 2), torch.ones(1, 3, 1, 2), mask)[0, 0].tolist()
+    [[0.0, 1.0]]
     """
     import torch
 

@@ -37,7 +37,12 @@ def finite_psnr(truth: np.ndarray, estimate: np.ndarray) -> float:
 
 def ssim(truth: np.ndarray, estimate: np.ndarray) -> float:
     """Structural similarity in [-1, 1] of two uint8 images (H, W, 3), sides of 7 or more; 1 where
-    they are equal."""
+    they are equal.
+
+    >>> ramp = np.tile(np.arange(0, 240, 30, dtype=np.uint8)[:, None, None], (1, 8, 3))
+    >>> round(ssim(ramp, ramp // 2), 3), round(ssim(ramp, ramp[::-1]), 3)
+    (0.642, -0.945)
+    """
     _check(truth, estimate)
     if truth.ndim != 3 or min(truth.shape[:2]) < SMALLEST_SIDE:
         raise InputError(
@@ -47,7 +52,12 @@ def ssim(truth: np.ndarray, estimate: np.ndarray) -> float:
 
 
 def l1(truth: np.ndarray, estimate: np.ndarray) -> float:
-    """Mean absolute error of two uint8 images, in per cent of their range of 255."""
+    """Mean absolute error of two uint8 images, in per cent of their range of 255.
+
+    >>> black = np.zeros((8, 8, 3), np.uint8)
+    >>> l1(black, black + np.uint8(51))
+    20.0
+    """
     _check(truth, estimate)
     return 100.0 / 255.0 * float(np.abs(truth.astype(np.int16) - estimate).mean())
 
@@ -56,6 +66,10 @@ def psnr_as_reported(truth: np.ndarray, raw: np.ndarray) -> float:
     """PSNR in dB as the student report computed it: float images in [0, 1], but a range of 2.
 
     A range twice the true one adds 20·log10(2) = 6.02 dB to every score.
+
+    >>> black = np.zeros((8, 8, 3), np.float32)
+    >>> round(psnr_as_reported(black, black + 0.2), 2)  # 13.98 dB and 6.02
+    20.0
     """
     _check(truth, raw, np.floating)
     for image in (truth, raw):

@@ -70,6 +70,9 @@ def student_interval(values: Sequence[float]) -> dict[str, float]:
 
     Raises:
         InputError: no values, or values that are not finite.
+
+    >>> {key: round(value, 2) for key, value in student_interval([25.6, 25.5, 25.7]).items()}
+    {'mean': 25.6, 'low': 25.35, 'high': 25.85}
     """
     array = _finite(values)
     mean, half = float(array.mean()), 0.0
@@ -130,6 +133,11 @@ def paired_differences(scores: Sequence[Score], *, seed: int = 0) -> list[dict[s
     Returns:
         ``[{"method", "minus", "pairs", "psnr": interval, "ssim": …}]``, for methods that were
         scored on the same pairs.
+
+    >>> psnr = {("a", "x"): 25.0, ("b", "x"): 20.0, ("a", "y"): 26.0, ("b", "y"): 21.0}
+    >>> scores = [Score(*key, 0.2, value, 0.9, 1.0) for key, value in psnr.items()]
+    >>> paired_differences(scores)[0]["psnr"]
+    {'mean': 1.0, 'low': 1.0, 'high': 1.0}
     """
     by_method: dict[str, dict[str, Score]] = {}
     for score in scores:

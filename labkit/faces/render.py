@@ -56,6 +56,9 @@ def render_faces(seeds: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
 
     Raises:
         InputError: another size, or seeds that are not whole numbers from 0 up.
+
+    >>> render_faces([7, 8], 64).shape
+    (2, 64, 64, 3)
     """
     seeds = _check(seeds, size)
     pictures = np.empty((len(seeds), size, size, 3), dtype=np.uint8)

@@ -23,7 +23,12 @@ from labkit.settings.objective import AdversarialConfig, AdversarialKind
 
 
 def critic_loss(kind: AdversarialKind, real: Tensor, fake: Tensor) -> Tensor:
-    """What a critic minimises, without the penalty, from scores (B,): a scalar."""
+    """What a critic minimises, without the penalty, from scores (B,): a scalar.
+
+    >>> real, fake = torch.tensor([2.0, 0.5]), torch.tensor([-1.0, 0.0])
+    >>> [critic_loss(kind, real, fake).item() for kind in ("wgan-gp", "hinge")]
+    [-1.75, 0.75]
+    """
     real, fake = _at_least_float32(real), _at_least_float32(fake)
     if kind == "wgan-gp":
         return fake.mean() - real.mean()

@@ -29,7 +29,11 @@ def kernel_1d(
     dtype: torch.dtype = torch.float64,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """The 1-D factor of a separable kernel, which "laplacian-radial" is not: (size,), sum 1."""
+    """The 1-D factor of a separable kernel, which "laplacian-radial" is not: (size,), sum 1.
+
+    >>> [round(tap, 3) for tap in kernel_1d(ConfidenceConfig(size=3, scale=1.0)).tolist()]
+    [0.274, 0.452, 0.274]
+    """
     if not config.separable:
         raise InputError(f"the {config.kernel} kernel is not separable", "use kernel_2d")
     if config.kernel == "released":

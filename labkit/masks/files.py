@@ -106,6 +106,9 @@ def misfit(mask: Sequence[int], image: Sequence[int]) -> str:
 
     Args:
         mask, image: their shapes, height and width first.
+
+    >>> misfit((640, 480), (1280, 960)), misfit((480, 640), (1280, 960))[:19]
+    ('', 'one lies on its sid')
     """
     (height, width), (tall, wide) = mask[:2], image[:2]
     if abs(width * tall / (height * wide) - 1) <= SHAPE_TOLERANCE:

@@ -141,6 +141,11 @@ def locate_window(mask: Tensor, side: int) -> tuple[Tensor, Tensor]:
     Args:
         mask: (B, 1, H, W) in {0, 1}, 1 = missing.
         side: in pixels, at most H and W.
+
+    >>> mask = torch.zeros(1, 1, 8, 8)
+    >>> mask[..., 5:7, 4:6] = 1
+    >>> locate_window(mask, 4)
+    (tensor([4]), tensor([3]))
     """
     hole = mask[:, 0].detach()  # (B, H, W)
     height, width = hole.shape[1:]
@@ -179,7 +184,11 @@ def crop(x: Tensor, top: Tensor, left: Tensor, side: int) -> Tensor:
 
 
 def critic_receptive_field(layers: int) -> int:
-    """Side in pixels of the square that one position sees after `layers` 5×5 stride-2 layers."""
+    """Side in pixels of the square that one position sees after `layers` 5×5 stride-2 layers.
+
+    >>> [critic_receptive_field(layers) for layers in (1, 4, 6)]
+    [5, 61, 253]
+    """
     return 1 + (KERNEL - 1) * sum(STRIDE**layer for layer in range(layers))
 
 

@@ -104,7 +104,11 @@ class Features(nn.Module):
 
 def feature_layers(name: str) -> list[str]:
     """Names of a network's layers, first to last: conv1_1, relu1_1, …, pool5 of VGG; conv1, relu1,
-    pool1, fire2, …, fire9 of SqueezeNet."""
+    pool1, fire2, …, fire9 of SqueezeNet.
+
+    >>> feature_layers("vgg19")[:4]
+    ['conv1_1', 'relu1_1', 'conv1_2', 'relu1_2']
+    """
     return _layer_names(_structure(_parse(name)[0]))
 
 

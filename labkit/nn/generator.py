@@ -179,7 +179,11 @@ class GMCNN(nn.Module):
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Number of trainable scalars."""
+    """Number of trainable scalars.
+
+    >>> count_parameters(nn.Linear(3, 2))
+    8
+    """
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 

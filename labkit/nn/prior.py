@@ -111,6 +111,10 @@ def reduce_known(
 
     Shapes: values (B, C, H, W), 0 where missing, and known (B, 1, H, W) → the same at `size`
     (h, w); None for half, rounded up.
+
+    >>> values = torch.tensor([[[[4.0, 0.0], [2.0, 0.0]]]])
+    >>> [part.item() for part in reduce_known(values, values.sign())]
+    [3.0, 1.0]
     """
     if size is None:
         values, share = (F.avg_pool2d(_even(part), 2) for part in (values, known))

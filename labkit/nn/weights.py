@@ -30,7 +30,11 @@ RELEASE_SUFFIXES = (".pth", ".pt")
 
 
 def packaged_names() -> list[str]:
-    """Names of the weights that come with the package, for `load_generator`."""
+    """Names of the weights that come with the package, for `load_generator`.
+
+    >>> packaged_names()
+    ['celeba', 'celeba-sharp', 'faces']
+    """
     return sorted(path.stem for path in PACKAGED.glob("*.safetensors"))
 
 
@@ -86,7 +90,11 @@ def save_generator(
 
 
 def read_metadata(weights: str | os.PathLike[str]) -> dict[str, str]:
-    """The header of a weights file of this package: ``config`` and what its writer added."""
+    """The header of a weights file of this package: ``config`` and what its writer added.
+
+    >>> read_metadata("faces")["terms"]
+    'MIT'
+    """
     return _read(weights_path(weights))[0]
 
 

@@ -88,6 +88,9 @@ def preset(name: str) -> TrainConfig:
 
     Raises:
         InputError: there is none; the message lists those there are.
+
+    >>> preset("report").batch, preset("report").objective.adversarial.kind
+    (4, 'wgan-gp')
     """
     check_choice("preset", name, PRESETS)
     return PRESETS[name]
