@@ -32,7 +32,7 @@ def crops(
 
     >>> mask = np.zeros((100, 200), bool)
     >>> mask[40:50, 60:80] = True
-    >>> [(window, hole.sum()) for window, hole in crops(mask, context=0.5)]
+    >>> [(window, int(hole.sum())) for window, hole in crops(mask, context=0.5)]
     [((slice(28, 68, None), slice(44, 92, None)), 200)]
     """
     from scipy import ndimage
