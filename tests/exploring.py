@@ -17,6 +17,7 @@ FOLDER = BOOK / "_static" / "explorables"
 # Name → chapter.
 PLACES = {
     "relax": "01",
+    "depth": "02",
     "choose": "03",
     "columns": "04",
     "dilations": "05",
