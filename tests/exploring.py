@@ -24,7 +24,9 @@ PLACES = {
     "confidence": "06",
     "gan": "07",
     "id-mrf": "08",
+    "attention": "09",
     "checkerboard": "10",
+    "game": "11",
     "surface": "13",
     "sampling": "14",
 }
