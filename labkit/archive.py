@@ -174,7 +174,9 @@ def refuse_unsafe(archive: Path, name: str, plain: bool) -> None:
     )
 
 
-def in_threads(look: Callable[[T], R], items: Sequence[T], title: str) -> list[R]:
+def in_threads(
+    look: Callable[[T], R], items: Sequence[T], title: str, workers: int | None = None
+) -> list[R]:
     """What `look` makes of each item, in their order; on a terminal a bar shows how far it is."""
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+    with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, 8)) as pool:
         return list(tqdm(pool.map(look, items), title, len(items), disable=None, leave=False))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -148,20 +149,9 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
             more than 500 megapixels, a limit that LABKIT_MEGAPIXELS in the environment changes.
     """
     with opened(data, name) as picture:
-        if (pictures := count(picture)) > 1:
-            raise InputError(
-                f"{name}: holds {pictures} pictures, frames or pages",
-                "save the one that is meant as a file of its own",
-            )
-        wide = _bits(picture, data) > 8
-        picture.load()
-        picture = upright(picture)
-        if wide or picture.mode in _WIDE_MODES:
+        if loaded(picture, data, name):
             raise InputError(f"{name}: more than 8 bits a channel", "save it as 8-bit RGB")
-        if picture.mode not in _EIGHT_BIT_MODES:
-            raise InputError(
-                f"{name}: Pillow mode {picture.mode} is not supported", "save it as 8-bit RGB"
-            )
+        picture = upright(picture)
         if picture.has_transparency_data:  # an alpha channel, or a colour that stands for it
             picture = picture.convert("RGBA")
             lowest = picture.getchannel("A").getextrema()[0]
@@ -171,6 +161,26 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
                     "flatten it onto a background first; a hole belongs in the mask file",
                 )
         return np.array(picture.convert("RGB"))  # a copy: Pillow's own memory is read-only
+
+
+def loaded(picture: Image.Image, data: bytes, name: str) -> bool:
+    """Load the pixels of an opened file, and say whether they have more than 8 bits a channel.
+
+    Raises:
+        InputError: several pictures in one, or of a kind that becomes no RGB.
+    """
+    if (pictures := count(picture)) > 1:
+        raise InputError(
+            f"{name}: holds {pictures} pictures, frames or pages",
+            "save the one that is meant as a file of its own",
+        )
+    wide = _bits(picture, data) > 8
+    picture.load()
+    if not wide and picture.mode not in _EIGHT_BIT_MODES | _WIDE_MODES:
+        raise InputError(
+            f"{name}: Pillow mode {picture.mode} is not supported", "save it as 8-bit RGB"
+        )
+    return wide or picture.mode in _WIDE_MODES
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
@@ -209,21 +219,34 @@ def _bits(picture: Image.Image, data: bytes) -> int:
 
 
 def read_icc_profile(path: str | os.PathLike[str]) -> bytes | None:
-    """The colour profile of an RGB picture that `read_image` can read; None where it has none.
-
-    Profiles of grey and CMYK pictures are left: they do not say what the RGB values mean that
-    `read_image` makes of them.
-    """
+    """The colour profile of a picture file; see `profile_of`."""
     with opened(read_bytes(path, "picture"), str(path)) as picture:
-        profile = picture.info.get("icc_profile") if picture.mode in ("RGB", "RGBA", "P") else None
-        return profile if isinstance(profile, bytes) and len(profile) <= LARGEST_PROFILE else None
+        return profile_of(picture)
 
 
-def check_suffix(path: str | os.PathLike[str]) -> None:
-    """Raise InputError unless the file's suffix names a format that `write_image` can write."""
+def profile_of(picture: Image.Image, modes: Sequence[str] = ("RGB", "RGBA", "P")) -> bytes | None:
+    """The colour profile of an opened picture of such a mode; None where it has none.
+
+    Profiles of CMYK pictures are left: they do not say what RGB values mean.
+    """
+    profile = picture.info.get("icc_profile") if picture.mode in modes else None
+    return profile if isinstance(profile, bytes) and len(profile) <= LARGEST_PROFILE else None
+
+
+def kind_of(path: str | os.PathLike[str], array: np.ndarray | None = None) -> str:
+    """Pillow's name for the format that a file's suffix stands for.
+
+    Raises:
+        InputError: none that can be written, or that holds a picture as large as `array`.
+    """
     suffix = Path(path).suffix.lower()
-    if Image.registered_extensions().get(suffix) not in Image.SAVE:
+    kind = Image.registered_extensions().get(suffix)
+    if kind not in Image.SAVE:
         raise InputError(f"{path}: unknown picture format {suffix!r}", "use .png, .jpg or .webp")
+    limit = _LARGEST_SIDE.get(kind)
+    if array is not None and limit is not None and max(array.shape[:2]) > limit:
+        raise InputError(f"{path}: {kind} holds no more than {limit:,} pixels a side", "use .png")
+    return kind
 
 
 def write_image(
@@ -247,11 +270,7 @@ def write_image(
     grey = array.ndim == 2
     if array.dtype != np.uint8 or not (grey or array.shape[2:] == (3,)) or not array.size:
         raise InputError(f"{path}: needs a uint8 picture, not {array.dtype} {array.shape}")
-    check_suffix(path)
-    kind = Image.registered_extensions()[path.suffix.lower()]
-    limit = _LARGEST_SIDE.get(kind)
-    if limit is not None and max(array.shape[:2]) > limit:
-        raise InputError(f"{path}: {kind} holds no more than {limit:,} pixels a side", "use .png")
+    kind = kind_of(path, array)
     options: dict[str, Any] = {"quality": quality} if kind in _LARGEST_SIDE else {}
     if icc_profile is not None:
         options["icc_profile"] = icc_profile

@@ -13,7 +13,7 @@ import os
 import struct
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from PIL import Image, UnidentifiedImageError
@@ -101,17 +101,29 @@ def _without_text(data: bytes) -> tuple[bytes, bytes | None]:
     as it is."""
     if not data.startswith(_PNG):
         return data, None
-    kept, at, profile = [_PNG], len(_PNG), None
-    while at + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        body = memoryview(data)[at + 8 : at + 8 + length]
+    kept, profile = [_PNG], None
+    for kind, body, whole in _chunks(data):
         needed = not kind[0] & 32 or kind in _OF_THE_PICTURE  # a capital: needed to show it
         if kind == b"iCCP":
             profile = _unpacked(bytes(body).partition(b"\0")[2][1:], LARGEST_PROFILE)
         elif needed or _tells_the_turn(kind, bytes(body[:80]), body):
-            kept.append(memoryview(data)[at : at + 12 + length])
-        at += 12 + length
+            kept.append(whole)
     return b"".join(kept), profile
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview, memoryview]]:
+    """A PNG's chunks: kind, content, and all of it."""
+    at = len(_PNG)
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        whole = memoryview(data)[at : at + 12 + length]
+        yield kind, whole[8 : 8 + length], whole
+        at += 12 + length
+
+
+def png_chunks(data: bytes, kinds: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
+    """Kind and content of those chunks of a PNG file."""
+    return [(kind, bytes(body)) for kind, body, _ in _chunks(data) if kind in kinds]
 
 
 def _tells_the_turn(kind: bytes, start: bytes, body: memoryview) -> bool:
@@ -134,12 +146,18 @@ def _unpacked(data: bytes, most: int) -> bytes | None:
     return plain if inflate.eof else None
 
 
+def orientation(picture: Image.Image) -> int:
+    """EXIF's number for how the picture is to be turned; 1 for not at all."""
+    try:
+        number = picture.getexif().get(_ORIENTATION)
+    except Exception:  # a damaged block can raise anything, and the pixels are sound
+        return 1
+    return number if number in _TURNS else 1
+
+
 def upright(picture: Image.Image) -> Image.Image:
     """The picture as its EXIF orientation says it is to be seen."""
-    try:
-        turn = _TURNS.get(picture.getexif().get(_ORIENTATION))
-    except Exception:  # a damaged block can raise anything, and the pixels are sound
-        turn = None
+    turn = _TURNS.get(orientation(picture))
     return picture if turn is None else picture.transpose(turn)
 
 

@@ -138,6 +138,7 @@ def read_picture(path: Path, out: Path) -> None:
     from labkit.data.folder import ImageFolder
     from labkit.inpainting import inpaint
     from labkit.photographs import fill_file
+    from labkit.settings.holes import HoleConfig
 
     hole = path.with_name("hole.png")  # upright, as most of those with EXIF are
     size = (64, 48) if path.suffix in (".jpg", ".png", ".webp", ".tif", ".avif") else (48, 64)
@@ -149,7 +150,7 @@ def read_picture(path: Path, out: Path) -> None:
     tries = ((path, hole, "a.png"), (path, path, "b.jpg"), (hole, path, "c.webp"))
     for picture, mask, target in tries:
         try:
-            fill_file(fill, picture, mask, out / target, resize=True)
+            fill_file(fill, picture, mask, out / target, HoleConfig(resize=True))
         except InputError:
             assert not (out / target).exists(), f"{target} is there after an error"
         else:

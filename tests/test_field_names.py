@@ -122,8 +122,8 @@ def test_no_picture_of_a_folder_is_passed_over(tmp_path: Path, capsys) -> None:
     for name in "abcdefg":
         save_mask(masks / f"{name}.png")
     out = tmp_path / "o"
-    code, _, lines = run(capsys, "inpaint", photos, masks, "-o", out, *METHOD)
-    assert code == 2 and lines[-1] == "labkit: 1 of 7 failed"
+    code, said, lines = run(capsys, "inpaint", photos, masks, "-o", out, *METHOD)
+    assert code == 3 and said == "6 filled, 1 left out\n"
     assert (
         len([line for line in lines if "b.HEIC: not a picture that Pillow can read" in line]) == 1
     )
