@@ -45,6 +45,7 @@ INTERNAL = {
     "labkit.settings.configure",
     "labkit.training.interrupt",
     "labkit.training.opening",
+    "labkit.video",
 }
 
 

@@ -21,7 +21,7 @@ from typing import Annotated
 import typer
 
 from labkit import __version__
-from labkit.cli import download, evaluate, export, inpaint, masks, pairs, train
+from labkit.cli import download, evaluate, export, inpaint, inpaint_video, masks, pairs, train
 from labkit.cli.common import Interrupted, interruptible
 from labkit.errors import InputError
 
@@ -38,13 +38,14 @@ app = typer.Typer(
 )
 for _command in (
     inpaint.inpaint,
+    inpaint_video.inpaint_video,
     pairs.pairs,
     evaluate.evaluate,
     train.train,
     masks.masks,
     download.download,
 ):
-    app.command(_command.__name__)(interruptible(_command))
+    app.command(_command.__name__.replace("_", "-"))(interruptible(_command))
 app.add_typer(export.app, name="export")
 
 
