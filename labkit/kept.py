@@ -83,13 +83,14 @@ def read_picture(path: Path) -> Picture:
                     info["dpi"] = tuple(n * 0.0254 for n in struct.unpack(">II", body[:8]))
             chunks = png_chunks(data, _CHUNKS)
             chunks = [chunk for chunk in chunks if not chunk[1].startswith(_NO_TEXT)]
-        elif file.format == "JPEG":
+        elif isinstance(file, JpegImagePlugin.JpegImageFile):
             jpeg = {"qtables": file.quantization}
             if (sampling := JpegImagePlugin.get_sampling(file)) >= 0:
                 jpeg["subsampling"] = sampling
         if turn > 4 and info["dpi"]:
             info["dpi"] = info["dpi"][::-1]
         if loaded(file, data, name):
+            grey = file.mode.startswith("I;16")
             pixels = _sixteen(file, data, name)
         elif file.has_transparency_data:
             pixels = np.array(file.convert("RGBA"))
@@ -105,13 +106,13 @@ def read_picture(path: Path) -> Picture:
 
 def _sixteen(file: Image.Image, data: bytes, name: str) -> np.ndarray:
     """uint16 (H, W, 3 or 4) of a file with more than 8 bits a channel."""
-    if file.mode in _GREY:
+    if file.mode.startswith("I;16"):
         return np.asarray(file).astype(np.uint16)[..., None].repeat(3, axis=2)
-    if file.format in ("PNG", "TIFF") and file.mode in ("RGB", "RGBA"):
+    if file.format in ("PNG", "TIFF") and file.mode in ("RGB", "RGBA", "LA"):
         import cv2
 
         found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        if found is not None and found.dtype == np.uint16 and found.ndim == 3:
+        if found is not None and found.dtype == np.uint16 and found.shape[2:] in ((3,), (4,)):
             order = [2, 1, 0, 3][: found.shape[2]]  # OpenCV has blue first
             return found[..., order]
     raise InputError(
@@ -132,14 +133,13 @@ def _turned(pixels: np.ndarray, number: int) -> np.ndarray:
 def _exif(file: Image.Image) -> bytes:
     """The block of EXIF, saying upright and without a thumbnail; empty where none can be kept."""
     if file.format == "TIFF":
-        old, new = file.getexif(), Image.Exif()
-        for tag in _TIFF_TAGS:
-            if tag in old:
-                new[tag] = old[tag]
-        for tag in _EXIF_BLOCKS:
-            if block := old.get_ifd(tag):
-                new[tag] = dict(block)
-        return new.tobytes() if len(new) else b""
+        try:
+            old, new = file.getexif(), Image.Exif()
+            new.update({tag: old[tag] for tag in _TIFF_TAGS if tag in old})
+            new.update({tag: dict(block) for tag in _EXIF_BLOCKS if (block := old.get_ifd(tag))})
+            return new.tobytes() if len(new) else b""
+        except Exception:  # an odd entry can raise anything, and the pixels are sound
+            return b""
     block = file.info.get("exif", b"")
     return _settled(bytearray(block.removeprefix(b"Exif\0\0"))) if block else b""
 

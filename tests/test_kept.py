@@ -180,6 +180,18 @@ def test_a_sixteen_bit_png_keeps_the_rest_too(tmp_path: Path) -> None:
     assert [round(n) for n in again.info["dpi"]] == [99, 99]
 
 
+def test_a_tiff_keeps_who_made_it(tmp_path: Path, capsys) -> None:
+    known = Image.Exif()
+    known[0x13B], known[0x8769] = "Somebody", {0x829A: 0.005}
+    path = save(tmp_path / "a.tif", exif=known.tobytes(), dpi=(300, 300))
+    for name in ("o.tif", "o.png"):
+        filled(capsys, path, tmp_path / name)
+        with Image.open(tmp_path / name) as file:
+            found = file.getexif()
+            assert found[0x13B] == "Somebody" and float(found.get_ifd(0x8769)[0x829A]) == 0.005
+            assert round(float(file.info["dpi"][0])) == 300
+
+
 # Where it is said what is missing
 
 
