@@ -60,7 +60,7 @@ def test_readers_who_want_no_motion_get_a_picture_a_second(visit):
 
 def test_dilations_by_slider_and_by_keyboard(visit):
     page = visit("dilations")
-    assert "61 × 61 pixels Pixels reached 961 of 3,721: 25.8 %" in said(page)
+    assert "61 × 61 positions Positions reached 961 of 3,721: 25.8 %" in said(page)
     page.locator("[role=application]").focus()
     page.keyboard.press("ArrowRight")
     assert "Pixel (1, 0) from the middle. No path leads there: it is skipped." in said(page)
@@ -70,7 +70,7 @@ def test_dilations_by_slider_and_by_keyboard(visit):
     page.keyboard.press("ArrowLeft")
     assert "59 × 59 pixels" in said(page)
     assert page.get_by_role("group", name="Dilations").locator("input:checked").count() == 0
-    assert "31 × 31 pixels Pixels reached 961 of 961: 100 %" in pick(page, "Dilations", "1 2 4 8")
+    assert "31 × 31 positions Positions reached 961 of 961: 100 %" in pick(page, "Dilations", "1 2 4 8")
     assert page.get_by_role("slider", name="layer 4").get_attribute("aria-valuetext") == "8"
     assert "61 × 61 pixels" in pick(page, "Kernel", "5")
     assert "Pixel (−30, −30) from the middle" in point(page, 0.005, 0.005)

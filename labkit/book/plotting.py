@@ -184,7 +184,8 @@ def draw_maps(
     """A grid of heat maps that share one colour bar.
 
     Args:
-        maps: one or many of: (H, W), (1, H, W) or (B, 1, H, W) of finite numbers.
+        maps: one or many of: (H, W), (1, H, W) or (B, 1, H, W) of finite numbers; masked entries
+            of NumPy's masked arrays are left grey.
         titles, layout: as in `draw_images`.
         label: what the colour bar measures, with its unit.
         limits: values at the two ends of the colours; by default the extremes over all maps.
@@ -192,8 +193,9 @@ def draw_maps(
     fields = _planes(maps, "a map")
     low, high = limits or (min(float(f.min()) for f in fields), max(float(f.max()) for f in fields))
     fig, axes = _grid(fields, titles, side=0.7, **layout)
+    heat = mpl.colormaps[HEAT].with_extremes(bad="#c9ced2")
     for ax, field in zip(axes, fields, strict=False):
-        shown = ax.imshow(field, cmap=HEAT, vmin=low, vmax=high, interpolation="nearest")
+        shown = ax.imshow(field, cmap=heat, vmin=low, vmax=high, interpolation="nearest")
     with mpl.rc_context(STYLE):
         bar = fig.colorbar(shown, ax=axes, label=label, fraction=0.05, pad=0.02)
         bar.outline.set_visible(False)

@@ -79,7 +79,7 @@ def quotes() -> list[str]:
         f"without weights the mean is {bare['mean']:.2f} dB higher, and anything from "
         f"{-bare['low']:.2f} dB lower to {bare['high']:.2f} dB higher",
         f"the Laplacian is {laplacian:.2f} dB and the released kernel {released:.2f} dB behind",
-        f"trained once each differ by up to {chance:.2f} dB there",
+        f"trained once each differ there by less than {chance:.2f} dB in 95 of 100 cases",
         "All three intervals of the differences contain zero",
         "the mean difference is a hundredth of a decibel or less",
         f"For `none` it is {none['mean']:.2f} dB",
@@ -94,7 +94,7 @@ def quotes() -> list[str]:
         f"(their intervals are {brackets[0]} and {brackets[1]})",
         f"differences from {none['low']:.2f} to +{none['high']:.2f} dB remain possible",
         f"moves the Gaussian's PSNR by {max(runs['gaussian']) - min(runs['gaussian']):.2f} dB",
-        f"have {arms['gaussian']['parameters']:,} parameters, saw {seen:,} faces",
+        f"have {arms['gaussian']['parameters']:,} parameters, and saw {seen:,} faces",
         f"Its {record['minutes']:.0f} minutes of training",
         f"three seeds of {steps} steps cannot tell",
         f"the Laplacian and the box are within {reach:.1f} dB",

@@ -1,9 +1,9 @@
-// Which pixels four dilated convolutions reach, and in how many ways (chapter 5). The first half is
+// Which positions four dilated convolutions reach, and in how many ways (chapter 5). The first half is
 // the arithmetic, which needs no page; the second draws it.
 
 import { BLUE, INK, ORANGE, choice, clamp, eachFrame, element, frame, heat, movable, position, slider, svg, tell } from "./figure.mjs";
 
-// In how many ways a path of one tap from each layer leads from the middle to each pixel of a line.
+// In how many ways a path of one tap from each layer leads from the middle to each position of a line.
 // Without signs: 2R + 1 counts, for −R to R. In the plane the counts of both axes multiply.
 export function ways(kernel, dilations) {
   const half = (kernel - 1) / 2;
@@ -31,11 +31,11 @@ export function mount(host) {
   const parts = frame(host, {
     title: "What four dilations reach",
     caption:
-      "The square of pixels that one output pixel, in the middle, can see through four dilated layers: dark where few paths lead, bright where many do, " +
+      "The square of positions that one output, in the middle, can see through four dilated layers: dark where few paths lead, bright where many do, " +
       "white where none does. Below, the row of the pointer, with a bar for the number of paths on a logarithmic scale. GMCNN has the dilations 2, 4, 8 and 16, " +
-      "and ordinary layers before and after them, which are left out here.",
+      "and ordinary layers before and after them, which are left out here. One position is four pixels of the picture.",
   });
-  parts.note.textContent = "Drag the sliders. Point at a pixel, or move there with the arrow keys (with Shift by ten).";
+  parts.note.textContent = "Drag the sliders. Point at a position, or move there with the arrow keys (with Shift by ten).";
   const sliders = state.dilations.map((dilation, k) =>
     slider(`layer ${k + 1}`, DILATIONS, dilation, (value) => {
       state.dilations[k] = value;
@@ -57,7 +57,7 @@ export function mount(host) {
 
   const canvas = element("canvas", { ariaHidden: "true" });
   const over = svg("svg", { class: "explorable-over explorable-hover" });
-  const plot = svg("svg", { viewBox: `0 0 ${PLANE} ${LINE}`, role: "img", "aria-label": "paths to the pixels of the pointer's row" });
+  const plot = svg("svg", { viewBox: `0 0 ${PLANE} ${LINE}`, role: "img", "aria-label": "paths to the positions of the pointer's row" });
   parts.drawing.append(element("div", { className: "explorable-map" }, canvas, over), plot);
 
   let counts = ways(state.kernel, state.dilations);
@@ -66,7 +66,7 @@ export function mount(host) {
     state.at = [x, y].map((place) => clamp(place, -radius, radius));
     redraw();
   };
-  movable(over, "Pixels around the output pixel; arrow keys move the pointer", (dx, dy, { shiftKey }) => {
+  movable(over, "Positions around the output; arrow keys move the pointer", (dx, dy, { shiftKey }) => {
     const step = shiftKey ? 10 : 1;
     moveTo(state.at[0] + step * dx, state.at[1] + step * dy);
   });
@@ -134,7 +134,7 @@ function row(counts, [x, y]) {
     ...nodes,
     svg("line", { x1: 0, x2: PLANE, y1: LINE - 15.5, y2: LINE - 15.5, stroke: INK, "stroke-width": 0.8 }),
     label(0, "start", `−${middle}`),
-    label(PLANE / 2, "middle", "paths to the pixels of this row"),
+    label(PLANE / 2, "middle", "paths to the positions of this row"),
     label(PLANE, "end", String(middle)),
   ];
 }
@@ -145,12 +145,12 @@ function describe(readout, counts, { at: [x, y] }) {
   const reached = counts.filter((count) => count > 0).length ** 2;
   const share = (100 * reached) / side ** 2;
   const rows = [
-    ["Square that is seen", `${side} × ${side} pixels`],
-    ["Pixels reached", `${reached.toLocaleString("en")} of ${(side ** 2).toLocaleString("en")}: ${share.toFixed(share < 99.95 ? 1 : 0)} %`],
-    ["Most paths to a pixel", (Math.max(...counts) ** 2).toLocaleString("en")],
+    ["Square that is seen", `${side} × ${side} positions`],
+    ["Positions reached", `${reached.toLocaleString("en")} of ${(side ** 2).toLocaleString("en")}: ${share.toFixed(share < 99.95 ? 1 : 0)} %`],
+    ["Most paths to a position", (Math.max(...counts) ** 2).toLocaleString("en")],
   ];
   const paths = counts[x + middle] * counts[y + middle];
   const sign = (value) => String(value).replace("-", "−");
   const words = paths ? `${paths.toLocaleString("en")} ${paths === 1 ? "path leads" : "paths lead"} there.` : "No path leads there: it is skipped.";
-  tell(readout, rows, `Pixel (${sign(x)}, ${sign(y)}) from the middle. ${words}`);
+  tell(readout, rows, `Position (${sign(x)}, ${sign(y)}) from the middle. ${words}`);
 }
