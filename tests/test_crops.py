@@ -42,6 +42,12 @@ def network(prior: str = "biharmonic", size: int | None = 32, draw: str = "he") 
     return GMCNN(config).eval()
 
 
+@pytest.fixture
+def early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks with a prior fill smaller pictures than usual crop by crop."""
+    monkeypatch.setattr(inpainting, "WHOLE_SIDE_WITH_PRIOR", inpainting.WHOLE_SIDE)
+
+
 boxes = st.tuples(st.floats(0, 0.98), st.floats(0, 0.98), st.integers(1, 90), st.integers(1, 90))
 
 
@@ -96,8 +102,9 @@ def test_specks_everywhere_share_crops() -> None:
     assert len(list(crops(mask, side=128))) <= 64
 
 
-def test_pictures_of_the_chapters_are_filled_whole(monkeypatch) -> None:
-    image, mask = noise(256, 256), hole(256, 256, (20, 20, 60, 40))
+@pytest.mark.parametrize("side", [256, 400])
+def test_small_pictures_are_filled_whole(side: int) -> None:
+    image, mask = noise(side, side), hole(side, side, (20, 20, 60, 40))
     model = network(draw="he-all")
     filled = inpaint(image, mask, generator=model)
     whole = inpainting.predict_grey_levels(model, np.where(mask[..., None], 0, image), mask)
@@ -105,7 +112,7 @@ def test_pictures_of_the_chapters_are_filled_whole(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("method", ["telea", "ns", "biharmonic", "gmcnn"])
-def test_a_large_picture_is_filled_crop_by_crop(method: str, monkeypatch) -> None:
+def test_a_large_picture_is_filled_crop_by_crop(method: str, monkeypatch, early) -> None:
     image = photo("retina")[:700, :900]
     mask = hole(700, 900, (30, 20, 40, 50), (400, 600, 30, 60), (690, 890, 10, 10))
     model = network() if method == "gmcnn" else None
@@ -126,7 +133,7 @@ def test_a_large_picture_is_filled_crop_by_crop(method: str, monkeypatch) -> Non
         np.testing.assert_array_equal(filled[mask], CLASSICAL[method](image, mask)[mask])
 
 
-def test_what_a_picture_shows_far_from_the_hole_has_no_say() -> None:
+def test_what_a_picture_shows_far_from_the_hole_has_no_say(early) -> None:
     image, mask = noise(700, 900), hole(700, 900, (300, 300, 40, 40))
     other = image.copy()
     other[:100] = 255 - other[:100]
@@ -137,7 +144,7 @@ def test_what_a_picture_shows_far_from_the_hole_has_no_say() -> None:
 
 
 @pytest.mark.parametrize("prior", ["none", "biharmonic"])
-def test_a_network_that_adds_nothing_leaves_the_smooth_fill(prior: str) -> None:
+def test_a_network_that_adds_nothing_leaves_the_smooth_fill(prior: str, early) -> None:
     """Reduced or not, what is enlarged is only the difference from a smooth surface."""
     rows, columns = np.mgrid[:400, :500]
     ramp = np.stack([rows / 4, columns / 4, (rows + columns) / 8], axis=-1).astype(np.uint8)
@@ -164,7 +171,7 @@ def test_no_seam_shows_where_a_reduced_fill_was_enlarged() -> None:
     assert (filled[~mask] == 100).all()
 
 
-def test_scale_says_at_which_size_the_network_works(monkeypatch) -> None:
+def test_scale_says_at_which_size_the_network_works(monkeypatch, early) -> None:
     image, mask = noise(500, 500), hole(500, 500, (150, 150, 120, 120))
     model = network(size=64)
     sizes = []
@@ -192,7 +199,7 @@ def test_a_scale_that_is_none_is_refused(scale) -> None:
         inpaint(image, mask, generator=network(), scale=scale)
 
 
-def test_the_command_takes_a_scale(tmp_path: Path, capsys) -> None:
+def test_the_command_takes_a_scale(tmp_path: Path, capsys, early) -> None:
     image, mask = noise(300, 320), hole(300, 320, (80, 80, 100, 100))
     model = network()
     start = ("inpaint", save(tmp_path / "a.png", image), save_mask(tmp_path / "m.png", mask))

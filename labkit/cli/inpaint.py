@@ -55,8 +55,10 @@ def inpaint(
         typer.Option(
             help="Of the network. auto: it works on each hole's cut-out made as small as the "
             "pictures it was trained on, since it knows things at that size, and a cut-out that "
-            "is no larger stays as it is; original: never made smaller, for texture, up to "
-            f"{LARGEST_SIDE}² pixels; or a side in pixels."
+            "is no larger stays as it is; for a network with a prior, a picture of up to "
+            f"{LARGEST_SIDE}² pixels is one cut-out. original: cut-outs are not made smaller, for "
+            f"texture, up to {LARGEST_SIDE}² pixels. Or the side of a cut-out in pixels: 128 is "
+            "best for small holes in photographs with celeba."
         ),
     ] = "auto",
     device: Annotated[

@@ -1,0 +1,273 @@
+"""Large pictures: holes filled crop by crop, against what can be done instead.
+
+    python benchmarks/crops.py --squeezenet WEIGHTS --output book/results/crops.json
+
+* "crops": `labkit.inpainting.inpaint`, with a quarter to two of the hole's longer side around it;
+* "whole": the picture made as small as those of the training, once;
+* "prior": the smooth fill alone, to which the network adds;
+* "original": the network's crop is not reduced;
+* "tiles": the package before crops, of a commit that is recorded, on pictures where a network
+  without a prior took overlapping tiles, or one pass of up to 1024 pixels a side.
+
+Holes are discs in scikit-image's photographs at their own size and in rendered faces of 1024
+pixels, of which one is enlarged to 4096. PSNR is over the missing pixels, LPIPS over the hole and
+as much around it; both are means over holes. Seconds are of the processor, on one thread, so that
+other work on the machine does not count. Memory is the peak of a process of its own above what it
+held before.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import types
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from measure import arguments, peak_above, save
+from PIL import Image, ImageCms
+
+from labkit import inpainting
+from labkit.crops import crops
+from labkit.data.photos import photo
+from labkit.evaluation.lpips import LPIPS
+from labkit.faces import render
+from labkit.images import read_image
+from labkit.inpainting import inpaint
+from labkit.masks import write_mask
+from labkit.nn.weights import load_generator
+
+BEFORE = "d869d40"  # the last commit with tiles
+CONTEXTS = (0.25, 0.5, 1.0, 2.0)
+PHOTOS = ("astronaut", "coffee", "hubble", "retina")
+HOLES = {  # kind of picture → network, diameters of holes
+    "photographs": ("celeba", (24, 48, 96, 160)),
+    "faces": ("faces", (24, 48, 80, 128, 192, 320)),
+}
+TWELVE = (3000, 4000)  # a photograph of 12 megapixels
+TWELVES = ("telea", "ns", "biharmonic", "gmcnn", "mean", "black", "biharmonic, a tenth")
+
+
+def disc(shape: tuple[int, int], diameter: int, rng: np.random.Generator) -> np.ndarray:
+    """bool (H, W): a disc in the middle half of the picture."""
+    y, x = (rng.uniform(0.25, 0.75) * side for side in shape)
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    return (rows - y) ** 2 + (columns - x) ** 2 < (diameter / 2) ** 2
+
+
+def pictures(kind: str, quick: bool) -> list[np.ndarray]:
+    if kind == "photographs":
+        return [photo(name) for name in PHOTOS[: 1 if quick else None]]
+    side = 300 if quick else 1024
+    render.SIZES = (32, 1024)  # more pixels than it is meant for, and as good
+    faces = list(render.render_faces(range(1 if quick else 4), side))
+    last = Image.fromarray(faces[-1])
+    return [*faces[:-1], np.asarray(last.resize((4 * side, 4 * side), Image.Resampling.BICUBIC))]
+
+
+def prior(generator: torch.nn.Module, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The network's fill without what it paints."""
+    paint, generator.paint = generator.paint, lambda start, _: start
+    try:
+        return inpaint(image, mask, generator=generator)
+    finally:
+        generator.paint = paint
+
+
+def whole(generator: torch.nn.Module, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    hidden = np.where(mask[..., None], np.uint8(0), image)
+    levels = inpainting.predict_grey_levels(generator, hidden, mask)
+    return np.where(mask[..., None], np.rint(levels).astype(np.uint8), image)
+
+
+def with_context(
+    context: float, generator: torch.nn.Module, image: np.ndarray, mask: np.ndarray
+) -> np.ndarray:
+    kept, inpainting.CONTEXT = inpainting.CONTEXT, context
+    try:
+        return inpaint(image, mask, generator=generator)
+    finally:
+        inpainting.CONTEXT = kept
+
+
+def old_inpaint() -> Callable[..., np.ndarray]:
+    """`inpaint` of the commit BEFORE, from the repository's history."""
+    folder = Path(__file__).parent
+    for name in ("tiling", "inpainting"):
+        show = ["git", "show", f"{BEFORE}:labkit/{name}.py"]
+        source = subprocess.run(show, cwd=folder, check=True, capture_output=True, text=True)
+        module = types.ModuleType("labkit.tiling" if name == "tiling" else "before")
+        sys.modules[module.__name__] = module
+        exec(source.stdout, module.__dict__)
+    return module.inpaint
+
+
+def score(
+    ways: dict[str, Callable], image: np.ndarray, mask: np.ndarray, lpips: LPIPS | None
+) -> dict[str, dict[str, float]]:
+    """Way → PSNR of the missing pixels, LPIPS around the hole, seconds."""
+    ((window, _),) = crops(mask, 64, 0.5)
+    found = {}
+    for name, fill in ways.items():
+        start = time.process_time()
+        filled = fill(image, mask)
+        seconds = time.process_time() - start
+        error = np.square(filled[mask].astype(float) - image[mask]).mean()
+        found[name] = {"psnr": 10 * np.log10(255**2 / error), "seconds": seconds}
+        if lpips is not None:
+            found[name]["lpips"] = lpips.between(image[window], filled[window])
+    return found
+
+
+def compare(kind: str, quick: bool, lpips: LPIPS | None) -> list[dict[str, object]]:
+    """A row for each diameter: means over pictures."""
+    network, diameters = HOLES[kind]
+    generator = load_generator(network)
+    rows, shown = [], pictures(kind, quick)
+    for diameter in diameters[: 1 if quick else None]:
+        means: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        rng = np.random.default_rng(diameter)
+        for image in shown:
+            mask = disc(image.shape[:2], diameter, rng)
+            ways = {f"crops {c:g}": partial(with_context, c, generator) for c in CONTEXTS}
+            ways |= {"prior": partial(prior, generator)}
+            if image.shape[0] <= 2048:
+                ways |= {"whole": partial(whole, generator)}
+            if diameter <= 128:
+                ways |= {"original": partial(inpaint, generator=generator, scale="original")}
+            for name, values in score(ways, image, mask, lpips).items():
+                for measure, value in values.items():
+                    means[name][measure].append(value)
+        row = {"pictures": kind, "weights": network, "hole": diameter, "holes": len(shown)}
+        rows.append(row | {"ways": averaged(means)})
+        print(row, {name: round(way["psnr"], 2) for name, way in rows[-1]["ways"].items()})
+    return rows
+
+
+def averaged(means: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, float]]:
+    return {
+        name: {"holes": len(of["psnr"])} | {k: round(float(np.mean(v)), 4) for k, v in of.items()}
+        for name, of in means.items()
+    }
+
+
+def against_tiles(lpips: LPIPS | None) -> dict[str, object]:
+    """A network without a prior, on the faces it knows."""
+    place = Path(__file__).parents[1] / "book" / "results" / "faces-plain.safetensors"
+    generator, old = load_generator(place), old_inpaint()
+    means: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    rng = np.random.default_rng(1)
+    image = pictures("faces", quick=False)[0]
+    for diameter in (48, 256):
+        mask = disc(image.shape[:2], diameter, rng)
+        ways = {"crops": inpaint, "tiles": old}
+        ways = {name: partial(way, generator=generator) for name, way in ways.items()}
+        for name, values in score(ways, image, mask, lpips).items():
+            for measure, value in values.items():
+                means[name][measure].append(value)
+    return {"weights": place.name, "commit": BEFORE, "ways": averaged(means)}
+
+
+def twelve(name: str) -> Callable[[], object]:
+    """A fill of 12 megapixels: by a method, of one hole of 500 pixels or of a tenth of it all."""
+    method, _, kind = name.partition(", ")
+    image = np.tile(photo("coffee"), (8, 7, 1))[: TWELVE[0], : TWELVE[1]]
+    rng, mask = np.random.default_rng(0), np.zeros(TWELVE, bool)
+    mask[1250:1750, 1750:2250] = True
+    while kind and mask.mean() < 0.1:
+        rows, columns = np.ogrid[: TWELVE[0], : TWELVE[1]]
+        y, x, radius = rng.uniform(0, TWELVE[0]), rng.uniform(0, TWELVE[1]), rng.uniform(20, 220)
+        mask |= (rows - y) ** 2 + (columns - x) ** 2 < radius**2
+    generator = load_generator("celeba") if method == "gmcnn" else None
+    return partial(inpaint, image, mask, method, generator=generator)
+
+
+def display_p3() -> bytes:
+    """A colour profile with the primaries of Display P3: that of sRGB with three tags changed."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    primaries = {b"rXYZ": (0.51512, 0.24120, -0.00105), b"gXYZ": (0.29198, 0.69225, 0.04189)}
+    primaries[b"bXYZ"] = (0.15710, 0.06657, 0.78407)
+    (count,) = struct.unpack_from(">I", profile, 128)
+    for entry in range(132, 132 + 12 * count, 12):
+        name, at, _ = struct.unpack_from(">4sII", profile, entry)
+        if name in primaries:
+            fixed = (round(65536 * value) for value in primaries[name])
+            struct.pack_into(">3i", profile, at + 8, *fixed)
+    return bytes(profile)
+
+
+def telephone() -> dict[str, object]:
+    """A JPEG of 24 megapixels on its side in Display P3, with a hole of 400 pixels, by the command:
+    what was kept, seconds, and the memory of the process in all."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, exif = Path(name), Image.Exif()
+        exif[0x0112], exif[0x010F] = 6, "Maker"
+        enlarged = Image.fromarray(photo("retina")).resize((6000, 4000), Image.Resampling.BICUBIC)
+        enlarged.save(folder / "photo.jpg", exif=exif, icc_profile=display_p3(), dpi=(300, 300))
+        mask = np.zeros((6000, 4000), bool)
+        mask[2800:3200, 1800:2200] = True
+        write_mask(folder / "mask.png", mask)
+        line = [sys.executable, "-m", "labkit", "inpaint", "photo.jpg", "mask.png"]
+        subprocess.run([*line, "-o", "filled.png", "--device", "cpu"], cwd=folder, check=True)
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        with Image.open(folder / "filled.png") as file:
+            known = np.asarray(file)[~mask] == read_image(folder / "photo.jpg")[~mask]
+            found = file.getexif()
+            return {
+                "known_pixels_equal": bool(known.all()),
+                "profile_equal": file.info["icc_profile"] == display_p3(),
+                "orientation": found[0x0112],
+                "maker": found[0x010F],
+                "dpi": [round(value) for value in file.info["dpi"]],
+                "seconds": round(used.ru_utime + used.ru_stime, 1),
+                "peak_mib": round(used.ru_maxrss / 1024),
+            }
+
+
+def in_a_process(name: str) -> dict[str, float]:
+    """Seconds and memory of `twelve(name)`."""
+    line = [sys.executable, __file__, "--child", name, "--threads", "1"]
+    done = subprocess.run(line, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    parser = arguments(__doc__, rounds=1)
+    parser.add_argument("--squeezenet", type=Path, help="weights for LPIPS; left out without")
+    parser.add_argument("--only", nargs="+", help="parts: those of a section's name in the file")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.child:
+        seconds = []
+
+        def timed(run: Callable) -> None:
+            start = time.process_time()
+            run()
+            seconds.append(round(time.process_time() - start, 1))
+
+        peak = peak_above(partial(timed, twelve(options.child)), "cpu")
+        print(json.dumps({"seconds": seconds[0], "peak_mib": round(peak)}))
+        return
+    lpips = LPIPS(options.squeezenet) if options.squeezenet else None
+    parts: dict[str, Callable[[], object]] = {
+        kind: partial(compare, kind, options.quick, lpips) for kind in HOLES
+    }
+    if not options.quick:
+        parts["tiles"] = partial(against_tiles, lpips)
+        parts["telephone"] = telephone
+        parts["twelve_megapixels"] = lambda: {name: in_a_process(name) for name in TWELVES}
+    for name in options.only or parts:
+        save(options, name, {"context": inpainting.CONTEXT, "results": parts[name]()})
+
+
+if __name__ == "__main__":
+    main()
