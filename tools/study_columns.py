@@ -56,6 +56,7 @@ ARMS = {  # kernels and width: 252, 248, 227 and 274 thousand parameters
 }
 TEST_FACES = 500
 BATCH, LEARNING_RATE = 16, 5e-4
+REGIONS = ("eyes", "nose", "mouth")
 DEPTHS = ((1, 2), (3, 4), (5, 6), (7, 8), (9, 10))  # pixels from the nearest known pixel
 
 
@@ -120,17 +121,24 @@ def interval(values: Sequence[float]) -> dict[str, float]:
     return {key: round(value, 4) for key, value in student_interval(values).items()}
 
 
+def by_depth(runs: list[dict[str, float]]) -> list[dict[str, float]]:
+    """Intervals over runs, for each distance from the nearest known pixel."""
+    return [
+        {"from": a, "to": b, **interval([run[f"depth {a}"] for run in runs])} for a, b in DEPTHS
+    ]
+
+
 def row(name: str, runs: list[dict[str, float]]) -> dict[str, object]:
     """One line of the result: intervals over the runs of one arm."""
-    spread = {key: interval([run[key] for run in runs]) for key in runs[0]}
+    spread = {key: interval([run[key] for run in runs]) for key in ("psnr", "ssim", *REGIONS)}
     return {
         "method": name,
         "pairs": TEST_FACES,
         "runs": len(runs),
         "psnr": spread["psnr"],
         "ssim": spread["ssim"],
-        "error_by_depth": [{"from": a, "to": b, **spread[f"depth {a}"]} for a, b in DEPTHS],
-        "error_by_region": {region: spread[region] for region in ("eyes", "nose", "mouth")},
+        "error_by_depth": by_depth(runs),
+        "error_by_region": {region: spread[region] for region in REGIONS},
     }
 
 
@@ -160,8 +168,10 @@ def main(
         made = {"width": arm(name).width, **cost(arm(name), SIZE), "fields": fields}
         rows.append(row(name, runs[name]) | made | {"quietest_column": quietest[name]})
         if name != TOGETHER:
-            pairs = zip(runs[TOGETHER], runs[name], strict=True)
-            rows[-1]["three_columns_gain_db"] = interval([a["psnr"] - b["psnr"] for a, b in pairs])
+            pairs = zip(runs[name], runs[TOGETHER], strict=True)  # of one seed each
+            less = [{key: alone[key] - three[key] for key in alone} for alone, three in pairs]
+            rows[-1]["three_columns_gain_db"] = interval([-run["psnr"] for run in less])
+            rows[-1]["error_less_three_columns"] = by_depth(less)
     baselines = []
     for method in ("mean", "telea"):
         scores = test.scores(test.classical(method))

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 from quoted import results
 
 FACTS: dict[str, str] = {}
@@ -34,9 +32,10 @@ def quotes() -> list[str]:
     assert edge[SMALL]["high"] < min(edge[name]["low"] for name in rows if name != SMALL)
     assert edge[LARGE]["low"] > max(edge[name]["high"] for name in rows if name != LARGE)
     assert deep[SMALL]["low"] > max(deep[name]["high"] for name in rows if name != SMALL)
-    for name, places in ((SMALL, edge), (SMALL, deep), (LARGE, edge)):  # the figure's bars
-        half = [places[arm]["high"] - places[arm]["mean"] for arm in (name, TOGETHER)]
-        assert abs(places[name]["mean"] - places[TOGETHER]["mean"]) > math.hypot(*half)
+    less = {name: rows[name]["error_less_three_columns"] for name in (LARGE, MIDDLE, SMALL)}
+    assert less[SMALL][0]["high"] < 0 < less[LARGE][0]["low"]  # the figure's bars
+    assert all(place["low"] > 0 for place in less[SMALL][1:])
+    assert all(place["low"] < 0 < place["high"] for place in less[MIDDLE])
     assert telea["depth 1"] < min(place["mean"] for place in edge.values())
     for name, near, far in ((SMALL, -0.9, 1.6), (LARGE, 0.5, 0.0)):  # the figure's description
         assert round(edge[name]["mean"] - edge[TOGETHER]["mean"], 1) == near
