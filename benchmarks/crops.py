@@ -210,9 +210,10 @@ def telephone() -> dict[str, object]:
     what was kept, seconds, and the memory of the process in all."""
     with tempfile.TemporaryDirectory() as name:
         folder, exif = Path(name), Image.Exif()
+        profile = display_p3()  # each has the time it was made at
         exif[0x0112], exif[0x010F] = 6, "Maker"
         enlarged = Image.fromarray(photo("retina")).resize((6000, 4000), Image.Resampling.BICUBIC)
-        enlarged.save(folder / "photo.jpg", exif=exif, icc_profile=display_p3(), dpi=(300, 300))
+        enlarged.save(folder / "photo.jpg", exif=exif, icc_profile=profile, dpi=(300, 300))
         mask = np.zeros((6000, 4000), bool)
         mask[2800:3200, 1800:2200] = True
         write_mask(folder / "mask.png", mask)
@@ -224,7 +225,7 @@ def telephone() -> dict[str, object]:
             found = file.getexif()
             return {
                 "known_pixels_equal": bool(known.all()),
-                "profile_equal": file.info["icc_profile"] == display_p3(),
+                "profile_equal": file.info["icc_profile"] == profile,
                 "orientation": found[0x0112],
                 "maker": found[0x010F],
                 "dpi": [round(value) for value in file.info["dpi"]],

@@ -187,3 +187,14 @@ def test_latency_writes_its_section(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (row,) = section["rows"]
     assert set(row["fill"]) == {"gmcnn celeba", "telea", "ns", "biharmonic"}
     assert min(row["fill"].values()) > 0 and row["command"] > row["fill"]["gmcnn celeba"]
+
+
+def test_crops_writes_its_sections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sections = run(importlib.import_module("crops"), tmp_path / "crops.json", monkeypatch)
+    assert set(sections) == {"photographs", "faces"}
+    for name, section in sections.items():
+        check(section, "crops.py")
+        for row in section["results"]:
+            assert row["pictures"] == name
+            assert {"crops 0.25", "crops 2", "prior", "whole", "original"} <= set(row["ways"])
+            assert all(way["psnr"] > 10 and way["seconds"] > 0 for way in row["ways"].values())
