@@ -23,7 +23,9 @@ class Place(torch.nn.Module):
 
 
 @with_node
-@pytest.mark.parametrize(("beta1", "beta2", "steps"), [(0.9, 0.999, 1), (0.5, 0.9, 3), (0.0, 0.5, 2)])
+@pytest.mark.parametrize(
+    ("beta1", "beta2", "steps"), [(0.9, 0.999, 1), (0.5, 0.9, 3), (0.0, 0.5, 2)]
+)
 def test_a_game_is_torch_s_and_labkit_s(tmp_path, beta1, beta2, steps):
     settings = {"rate": 0.05, "noise": 0, "decay": 0.97, "beta1": beta1, "beta2": beta2}
     found = run(

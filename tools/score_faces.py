@@ -58,7 +58,7 @@ def score_regions(
             for image, region in zip(images, regions, strict=True):
                 fill = method.fill(image, box_around(region, MARGIN)).astype(float)
                 errors.append(np.abs(fill - image)[region].mean())
-                detail.append((_steps(fill, region), _steps(image.astype(float), region)))
+                detail.append((steps(fill, region), steps(image, region)))
             interval = {key: round(value, 2) for key, value in bootstrap_mean(errors).items()}
             ours, truth = np.mean(detail, axis=0) ** 0.5
             found["errors"][name][method.label] = interval
@@ -66,10 +66,10 @@ def score_regions(
     return found
 
 
-def _steps(image: np.ndarray, region: np.ndarray) -> float:
+def steps(image: np.ndarray, region: np.ndarray) -> float:
     """Mean square difference of horizontal neighbours of which both lie in the region."""
     both = region[:, 1:] & region[:, :-1]
-    return float((np.diff(image, axis=1)[both] ** 2).mean())
+    return float((np.diff(image.astype(float), axis=1)[both] ** 2).mean())
 
 
 def main() -> None:
