@@ -63,11 +63,16 @@ def render_faces(seeds: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
     seeds = _check(seeds, size)
     pictures = np.empty((len(seeds), size, size, 3), dtype=np.uint8)
     for start, traits, geometry in _chunks(seeds, size):
-        canvas = _paint_scene(traits, geometry)  # (3, b, P), linear light
-        grey = np.sqrt(np.clip(canvas, 0.0, 1.0)) * 255.0 + 0.5  # exponent 2, near sRGB's curve
-        picture = grey.astype(np.uint8).transpose(1, 2, 0).reshape(-1, size, size, 3)
+        picture = render_traits(traits, geometry, size)
         pictures[start : start + len(picture)] = picture
     return pictures
+
+
+def render_traits(traits: Traits, geometry: Geometry, size: int) -> np.ndarray:
+    """Faces with traits of one's own choice: uint8 (B, size, size, 3); `geometry` is `locate`'s."""
+    canvas = _paint_scene(traits, geometry)  # (3, B, P), linear light
+    grey = np.sqrt(np.clip(canvas, 0.0, 1.0)) * 255.0 + 0.5  # exponent 2, near sRGB's curve
+    return grey.astype(np.uint8).transpose(1, 2, 0).reshape(-1, size, size, 3)
 
 
 def _paint_scene(t: Traits, g: Geometry) -> np.ndarray:
