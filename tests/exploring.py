@@ -29,6 +29,7 @@ PLACES = {
     "game": "11",
     "surface": "13",
     "sampling": "14",
+    "film": "15",
 }
 
 with_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")

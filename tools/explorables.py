@@ -7,6 +7,7 @@ forehead.json is chapter 8's: a cat's forehead, its fill, and their cosines. It 
 of a network: the chapter's own, so that the page's counts are those that the chapter prints.
 forehead-trained.json has the cosines by features of a trained network. face.json is the rendered
 face of chapters 1, 4 and 13. choose.json is chapter 3's: photographs with a hole, filled four ways.
+film.json is chapter 15's film.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from labkit.inpainting import inpaint
 from labkit.losses.id_mrf import unit_vectors
 from labkit.nn.features import Features
 from labkit.nn.weights import load_generator
+from labkit.video.fill import inpaint_frames
 
 FOLDER = Path(__file__).resolve().parent.parent / "book/_static/explorables"
 # Chapter 8's example.
@@ -165,14 +167,61 @@ def choose() -> dict[str, object]:
     }
 
 
+def film() -> dict[str, object]:
+    """What chapter 15's page loads: the chapter's own film, on one sheet a clip."""
+    side, count, pan = 96, 12, (1, 3)
+    halves = photo("astronaut").reshape(256, 2, 256, 2, 3).mean(axis=(1, 3))
+    scene = np.rint(halves).astype(np.uint8)  # (256, 256, 3)
+    corners = [(8 + t * pan[0], 52 + t * pan[1]) for t in range(count)]
+    frames = np.stack([scene[y : y + side, x : x + side] for y, x in corners])
+    rows, columns = np.mgrid[:side, :side]
+    holes = np.stack([np.hypot(rows - 37 - t, columns - 43) < 15 for t in range(count)])
+    network = load_generator(FOLDER.parent.parent / "results/celeba-plain.safetensors")
+    pairs = list(zip(frames, holes, strict=True))
+    each = {
+        name: np.stack([inpaint(*pair, name, generator=network) for pair in pairs])
+        for name in ("telea", "gmcnn")
+    }
+    clips: dict[str, dict[str, object]] = {}
+    fills = each | {"carried": inpaint_frames(frames, holes)[0], "truth": frames}
+    shown = {"hole": np.where(holes[..., None], np.uint8(128), frames)} | fills
+    for name, clip in shown.items():
+        clips[name] = {"sheet": sheet_uri(np.concatenate(list(clip), axis=1))}
+        if name not in fills:
+            continue
+        apart = np.abs(clip.astype(int) - frames)
+        wrong = [one[hole].mean() for one, hole in zip(apart, holes, strict=True)]
+        moved = []
+        for t in range(count - 1):
+            now, after = np.s_[t, pan[0] :, pan[1] :], np.s_[t + 1, : -pan[0], : -pan[1]]
+            both = holes[now] & holes[after]
+            moved.append(np.abs(clip[after].astype(int) - clip[now])[both].mean())
+        scores = {"error": wrong, "flicker": moved}
+        clips[name] |= {key: np.round(values, 1).tolist() for key, values in scores.items()}
+    return {
+        "about": "Chapter 15's film, written by tools/explorables.py: the frames of a clip side by "
+        "side, error and flicker in grey levels.",
+        "side": side,
+        "count": count,
+        "pan": pan,
+        "clips": clips,
+    }
+
+
 def jpeg_bytes(picture: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "jpeg", quality=88)
     return buffer.getvalue()
 
 
+def sheet_uri(picture: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "webp", quality=88)
+    return "data:image/webp;base64," + base64_of(buffer.getvalue())
+
+
 def main() -> None:
-    for write in (forehead, forehead_trained, face, choose):
+    for write in (forehead, forehead_trained, face, choose, film):
         output = FOLDER / f"{write.__name__.replace('_', '-')}.json"
         write_text(output, json.dumps(write(), indent=1) + "\n")
         print(f"{output.name}: {output.stat().st_size / 1e3:.0f} kB")

@@ -173,7 +173,7 @@ const [TICK, CALM_TICK] = [50, 1000]; // milliseconds
 
 // Buttons for what goes on step by step: {node, stop}. advance(ticks) returns whether there is more to come.
 // Nothing moves before it is asked to; readers who ask for reduced motion get one picture a second.
-export function player(advance, reset, readout) {
+export function player(advance, reset, readout, tick = TICK) {
   let timer = null;
   const stop = () => {
     clearInterval(timer);
@@ -185,7 +185,7 @@ export function player(advance, reset, readout) {
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     play.textContent = "pause";
     readout.setAttribute("aria-live", "off"); // it would be read aloud without end
-    timer = setInterval(() => advance(calm ? CALM_TICK / TICK : 1) || stop(), calm ? CALM_TICK : TICK);
+    timer = setInterval(() => advance(calm ? CALM_TICK / tick : 1) || stop(), calm ? CALM_TICK : tick);
   };
   const play = button("play", () => (timer ? stop() : start()));
   const once = button("step", () => (stop(), advance(1)));
