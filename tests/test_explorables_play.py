@@ -68,11 +68,13 @@ def test_dilations_by_slider_and_by_keyboard(visit):
     assert "Pixel (2, 0) from the middle. 4 paths lead there." in said(page)  # 2, 4 − 2, …
     page.get_by_role("slider", name="layer 1").focus()
     page.keyboard.press("ArrowLeft")
-    assert "59 × 59 pixels" in said(page)
+    assert "59 × 59 positions" in said(page)
     assert page.get_by_role("group", name="Dilations").locator("input:checked").count() == 0
-    assert "31 × 31 positions Positions reached 961 of 961: 100 %" in pick(page, "Dilations", "1 2 4 8")
+    assert "31 × 31 positions Positions reached 961 of 961: 100 %" in pick(
+        page, "Dilations", "1 2 4 8"
+    )
     assert page.get_by_role("slider", name="layer 4").get_attribute("aria-valuetext") == "8"
-    assert "61 × 61 pixels" in pick(page, "Kernel", "5")
+    assert "61 × 61 positions" in pick(page, "Kernel", "5")
     assert "Pixel (−30, −30) from the middle" in point(page, 0.005, 0.005)
 
 

@@ -72,7 +72,7 @@ def train(
     confidence-weighted L1 loss alone, until that converges. Its fills are in place and of the right
     colour, and smooth. This is all that happens without --warm-up.
 
-    Stage two, adversarial: ID-MRF and two critics join the loss, and are meant to make the fills sharper.
+    Stage two, adversarial: ID-MRF and two critics join the loss, meant to make the fills sharper.
     --steps counts both stages; --warm-up says how many of them are stage one. To add stage two to
     weights that are warm already: --from-weights FILE --warm-up 0.
 
