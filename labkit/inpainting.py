@@ -61,7 +61,7 @@ def inpaint(
 ) -> np.ndarray:
     """Fill the missing pixels of `image`.
 
-    In a picture of more than `WHOLE_SIDE`² pixels (`WHOLE_SIDE_WITH_PRIOR`² for a network with a
+    In a picture larger than `WHOLE_SIDE` squared (`WHOLE_SIDE_WITH_PRIOR` for a network with a
     prior, unless a scale is given), each hole is cut out with what is around it.
     The network sees the cut-out reduced to the size of the pictures it was trained on, if it is
     larger than those; how it differs there from a smooth fill is enlarged and added to the smooth
@@ -76,7 +76,7 @@ def inpaint(
             `DEFAULT_WEIGHTS` to `device`.
         device: where the packaged network runs.
         scale: of "gmcnn": "auto"; "original", cut-outs are not reduced unless they have more than
-            `LARGEST_SIDE`² pixels; or the side in pixels that they are reduced to.
+            `LARGEST_SIDE` squared pixels; or the side in pixels that they are reduced to.
 
     Returns:
         an array like `image`, a new one: `image` where the mask is False, the fill where it is
