@@ -33,7 +33,8 @@ from labkit.nn.features import Features
 from labkit.nn.weights import load_generator
 from labkit.video.fill import inpaint_frames
 
-FOLDER = Path(__file__).resolve().parent.parent / "book/_static/explorables"
+BOOK = Path(__file__).resolve().parent.parent / "book"
+FOLDER = BOOK / "_static/explorables"
 # Chapter 8's example.
 NETWORK, LAYER, STRIDE = "random:0", "relu3_2", 4
 HOLE = slice(36, 92)
@@ -176,7 +177,7 @@ def film() -> dict[str, object]:
     frames = np.stack([scene[y : y + side, x : x + side] for y, x in corners])
     rows, columns = np.mgrid[:side, :side]
     holes = np.stack([np.hypot(rows - 37 - t, columns - 43) < 15 for t in range(count)])
-    network = load_generator(FOLDER.parent.parent / "results/celeba-plain.safetensors")
+    network = load_generator(BOOK / "results/celeba-plain.safetensors")
     pairs = list(zip(frames, holes, strict=True))
     each = {
         name: np.stack([inpaint(*pair, name, generator=network) for pair in pairs])

@@ -10,7 +10,24 @@ FACTS: dict[str, str] = {
 
 
 def quotes() -> list[str]:
-    return [*curves(), *tension(), *scale(), *study()]
+    return [*curves(), *tension(), *scale(), *study(), *to_the_eye()]
+
+
+def to_the_eye() -> list[str]:
+    table = results("table1-256")
+    scored = [row for row in table["rows"] if "lpips" in row]
+    lpips = {row["method"]: row["lpips"]["mean"] for row in scored}
+    apart = {(d["method"], d["minus"]): d["lpips"] for d in table["differences"]}
+    surface = apart["gmcnn celeba", "biharmonic"]
+    plain = apart["gmcnn celeba-plain", "gmcnn celeba"]
+    return [
+        f"the surface alone has {lpips['biharmonic']:.3f}, `celeba-plain` from grey "
+        f"{lpips['gmcnn celeba-plain']:.3f}, and the packaged `celeba` with its head start "
+        f"{lpips['gmcnn celeba']:.3f}",
+        f"ahead of the surface by {-surface['mean']:.3f} "
+        f"({-surface['high']:.3f} to {-surface['low']:.3f})",
+        f"and of `celeba-plain` by {plain['mean']:.3f} ({plain['low']:.3f} to {plain['high']:.3f})",
+    ]
 
 
 def curves() -> list[str]:
