@@ -379,7 +379,7 @@ def test_the_built_page_paints_without_a_kernel_and_without_any_other_site(brows
         assert note.locator("a").get_attribute("href").startswith("https://colab.research")
         before = painter.locator(".labkit-ratio").inner_text()
         canvas.scroll_into_view_if_needed()
-        drag(opened, (0.2, 0.8), (0.8, 0.8), ".cell_output canvas[role=application]")
+        drag(opened, (0.1, 0.1), (0.9, 0.9), ".cell_output canvas[role=application]")
         assert painter.locator(".labkit-ratio").inner_text() != before
         assert painter.get_by_role("button", name="Fill", exact=True).is_hidden()
     own = (address, "data:", "blob:")

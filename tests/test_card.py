@@ -287,7 +287,6 @@ def test_what_does_not_compile_is_left_out_and_says_why(
     row = {"batch": 2, "step_seconds": 1.0}
     monkeypatch.setattr(card_steps.Job, "stepper", stepper)
     monkeypatch.setattr(card_steps.Job, "measured", lambda *_: row)
-    monkeypatch.setattr(card_steps.generator, "smooth_fill", card_steps.generator.smooth_fill)
     found = card_steps.compilation(job, row, 60.0 if seconds is None else seconds)
     assert not found["used"] and found["why"].startswith(says)
     assert f"not compiled: {says}" in capsys.readouterr().out

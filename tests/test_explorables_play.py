@@ -63,9 +63,9 @@ def test_dilations_by_slider_and_by_keyboard(visit):
     assert "61 × 61 positions Positions reached 961 of 3,721: 25.8 %" in said(page)
     page.locator("[role=application]").focus()
     page.keyboard.press("ArrowRight")
-    assert "Pixel (1, 0) from the middle. No path leads there: it is skipped." in said(page)
+    assert "Position (1, 0) from the middle. No path leads there: it is skipped." in said(page)
     page.keyboard.press("ArrowRight")
-    assert "Pixel (2, 0) from the middle. 4 paths lead there." in said(page)  # 2, 4 − 2, …
+    assert "Position (2, 0) from the middle. 4 paths lead there." in said(page)  # 2, 4 − 2, …
     page.get_by_role("slider", name="layer 1").focus()
     page.keyboard.press("ArrowLeft")
     assert "59 × 59 positions" in said(page)
@@ -75,7 +75,7 @@ def test_dilations_by_slider_and_by_keyboard(visit):
     )
     assert page.get_by_role("slider", name="layer 4").get_attribute("aria-valuetext") == "8"
     assert "61 × 61 positions" in pick(page, "Kernel", "5")
-    assert "Pixel (−30, −30) from the middle" in point(page, 0.005, 0.005)
+    assert "Position (−30, −30) from the middle" in point(page, 0.005, 0.005)
 
 
 def test_gan_is_played_and_stepped(visit):
@@ -132,7 +132,7 @@ def test_matches_by_trained_features(visit):
     page = visit("id-mrf")
     assert "Target patches matched 39 of 196" in said(page)
     pick(page, "Features", "trained weights (GMCNN)")
-    page.locator(".explorable-readout", has_text="82 of 196").wait_for()
+    page.locator(".explorable-readout", has_text="77 of 196").wait_for()
     assert "39 of 196" in pick(page, "Features", "drawn weights (VGG19)")
     page.route("**/forehead-trained.json", lambda route: route.fulfill(status=404))
     page.reload()

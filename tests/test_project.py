@@ -179,7 +179,7 @@ def test_commands_named_in_the_documents_exist() -> None:
 def test_options_named_in_the_readme_exist() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     named: dict[str, set[str]] = {}
-    commands = r"^\S*labkit (export \w+|\w+)([^#\n]*)"
+    commands = r"^\S*labkit (export \w+|[\w-]+)([^#\n]*)"
     for command, rest in re.findall(commands, text, re.MULTILINE):
         named.setdefault(command, set()).update(re.findall(r"(?<!\S)--?[a-z][\w-]*", rest))
     assert {"inpaint", "train", "evaluate"} <= set(named)

@@ -14,7 +14,13 @@ from labkit.archive import Entry, PathLike, list_files
 from labkit.checks import check_size, check_whole
 from labkit.errors import InputError
 from labkit.files import PICTURES
-from labkit.masks.files import INVERTED_ABOVE, PolarityWarning, decode_mask, hint_at_polarity
+from labkit.masks.files import (
+    INVERTED_ABOVE,
+    TELLING,
+    PolarityWarning,
+    decode_mask,
+    hint_at_polarity,
+)
 from labkit.masks.ratio import BINS, bin_index, hole_ratio
 
 if TYPE_CHECKING:
@@ -151,6 +157,8 @@ class MaskFiles:
                     ratios.append(decode_mask(entry.read(), "", invert=self.invert).mean())
             except InputError:
                 pass  # named in `rejected` when it is drawn
+        if len(ratios) < TELLING:
+            return False
         return hint_at_polarity(ratios, f"{self._entries[0]} and others", self.invert)
 
     def _load(self, index: int, size: tuple[int, int]) -> np.ndarray | None:

@@ -24,7 +24,7 @@ THRESHOLD = 127
 INVERTED_ABOVE = 0.9  # no one asks for more than nine tenths of a picture to be invented
 SHAPE_TOLERANCE = 0.01  # relative difference of aspect ratios that rounding may cause
 _COLOUR_SPREAD, _COLOUR_SHARE = 64, 0.01
-_TELLING = 8  # of fewer masks each may happen to have a large hole
+TELLING = 8  # of fewer masks each may happen to have a large hole
 
 
 class PolarityWarning(UserWarning):
@@ -158,10 +158,10 @@ def hint_at_polarity(ratios: Sequence[float], where: str, invert: bool, option: 
         where: what to call the set.
         invert, option: as in `decode_mask`.
     """
-    middle = np.median(ratios) if len(ratios) >= _TELLING else min(ratios, default=0.0)
+    middle = np.median(ratios) if len(ratios) >= TELLING else min(ratios, default=0.0)
     if middle <= 0.5:
         return False
-    which = "the middle one misses" if len(ratios) >= _TELLING else "each misses at least"
+    which = "the middle one misses" if len(ratios) >= TELLING else "each misses at least"
     by = f" ({option})" if option else ""
     warnings.warn(
         f"{where}: of {len(ratios)} masks {which} {100 * middle:.0f} % of the picture, the set "
