@@ -16,6 +16,16 @@ from labkit.settings.holes import HoleConfig
 
 EXIT_SOME_FAILED = 3
 
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the network: a packaged name, a safetensors file or the folder of a training "
+        f"run. Default: {DEFAULT_WEIGHTS}.",
+        show_default=False,
+    ),
+]
+Device = Annotated[str, typer.Option(help="Of the network: auto, cpu, cuda, cuda:1, mps.")]
+
 
 def inpaint(
     context: typer.Context,
@@ -42,14 +52,7 @@ def inpaint(
         ),
     ] = ...,
     method: Annotated[str, typer.Option(help=f"One of {', '.join(METHODS)}.")] = "gmcnn",
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="Of the network: a packaged name, a safetensors file or the folder of a training "
-            f"run. Default: {DEFAULT_WEIGHTS}.",
-            show_default=False,
-        ),
-    ] = None,
+    weights: Weights = None,
     scale: Annotated[
         str,
         typer.Option(
@@ -61,9 +64,7 @@ def inpaint(
             "best for small holes in photographs with celeba."
         ),
     ] = "auto",
-    device: Annotated[
-        str, typer.Option(help="Of the network: auto, cpu, cuda, cuda:1, mps.")
-    ] = "auto",
+    device: Device = "auto",
     workers: Annotated[
         int, typer.Option(min=1, help="How many pictures of a folder are filled at a time.")
     ] = 1,
@@ -107,7 +108,7 @@ def inpaint(
         refuse_options(context, ("workers",), "one picture")
         out = out / f"{image.stem}.png" if out.is_dir() else out
         kind_of(out)
-    fill = _opened(method, weights, device, scale)
+    fill = open_fill(method, weights, device, scale)
 
     if not image.is_dir():
         filled = fill_file(fill, image, mask, out, holes)
@@ -127,7 +128,7 @@ def inpaint(
 with_options(inpaint, {"": HoleConfig}, {})
 
 
-def _opened(method: str, weights: str | None, device: str, scale: str):
+def open_fill(method: str, weights: str | None, device: str, scale: str = "auto"):
     """The method, with its weights read once, so that what is wrong with them shows at once."""
     from labkit.inpainting import check_scale
     from labkit.inpainting import inpaint as fill

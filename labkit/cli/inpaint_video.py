@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from labkit.cli.common import Interrupted, pick_device, refuse_checkpoints, refuse_options
+from labkit.cli.common import Interrupted, refuse_checkpoints, refuse_options
+from labkit.cli.inpaint import Device, Weights, open_fill
 from labkit.errors import check_choice
 from labkit.inpainting import DEFAULT_WEIGHTS, METHODS
 
@@ -41,20 +42,11 @@ def inpaint_video(
     method: Annotated[
         str, typer.Option(help=f"Of what no frame shows: one of {', '.join(METHODS)}.")
     ] = "gmcnn",
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="Of the network: a packaged name, a safetensors file or the folder of a training "
-            f"run. Default: {DEFAULT_WEIGHTS}.",
-            show_default=False,
-        ),
-    ] = None,
+    weights: Weights = None,
     invert_mask: Annotated[
         bool, typer.Option("--invert-mask", help="Masks are black where pixels are missing.")
     ] = False,
-    device: Annotated[
-        str, typer.Option(help="Of the network: auto, cpu, cuda, cuda:1, mps.")
-    ] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Fill the holes of a clip.
 
@@ -77,16 +69,7 @@ def inpaint_video(
     else:
         refuse_options(context, ("weights", "device"), f"--method {method}")
 
-    def opened():
-        from labkit.inpainting import inpaint
-
-        if method != "gmcnn":
-            return partial(inpaint, method=method)
-        from labkit.nn.weights import load_generator
-
-        generator = load_generator(weights or DEFAULT_WEIGHTS, device=pick_device(device))
-        return partial(inpaint, generator=generator)
-
+    opened = partial(open_fill, method, weights, device)
     try:
         print(inpaint_clip(opened, clip, masks, out, invert=invert_mask, settings=settings))
     except KeyboardInterrupt:
