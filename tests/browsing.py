@@ -20,11 +20,22 @@ def chromium() -> Iterator[object]:
         yield session.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
+def resting_box(page, where: str) -> dict[str, float]:
+    """Where the first such element is, once formulas and pictures above it have been drawn."""
+    drawing = page.locator(where).first
+    before = None
+    while (box := drawing.bounding_box()) != before:
+        before = box
+        drawing.scroll_into_view_if_needed()
+        page.wait_for_timeout(150)
+    return box
+
+
 def drag(
     page, start: tuple[float, float], end: tuple[float, float], where: str = "canvas", **options
 ) -> None:
-    """Drag over the painter's canvas; places are shares of its sides."""
-    box = page.locator(where).first.bounding_box()
+    """Drag over the painter's canvas, once it stands still; places are shares of its sides."""
+    box = resting_box(page, where)
     places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
     page.mouse.move(*places[0])
     page.mouse.down(**options)
@@ -35,7 +46,7 @@ def drag(
 def touch(page, moments: list[list[tuple[float, float]]], where: str = "canvas") -> None:
     """Fingers on a drawing: at each moment the places of those that touch it, first finger first,
     in shares of its sides; at the end none."""
-    box = page.locator(where).first.bounding_box()
+    box = resting_box(page, where)
     session = page.context.new_cdp_session(page)
     before = 0
     for places in moments:

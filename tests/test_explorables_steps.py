@@ -256,4 +256,4 @@ def test_trained_features_are_the_packaged_encoder_s(tmp_path):
     v, s = (x - mean for x in maps)
     wanted = torch.nn.functional.normalize(v, dim=0).T @ torch.nn.functional.normalize(s, dim=0)
     assert np.abs(found - wanted.numpy()).max() < 1e-4
-    assert len(set(found.argmax(axis=1))) == 82  # as the page says of the nearest neighbours
+    assert len(set(found.argmax(axis=1))) == 77  # as the page says of the nearest neighbours
