@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import re
 import shutil
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +16,13 @@ import numpy as np
 import pytest
 import vendor
 from browsing import chromium, drag, needs_chromium
-from laplace import diffuse
-from PIL import Image
+from PIL import Image, ImageCms, PngImagePlugin
+from scipy import ndimage
 from serve import CHROMIUM, served
 
 from labkit.data.photos import photo
 from labkit.faces import RenderedFaces
+from labkit.masks import read_mask
 
 pytest.importorskip("onnxruntime")
 
@@ -208,7 +210,7 @@ def test_diffusion_needs_no_download_and_can_be_compared(visit):
     image = next(item for item in models.PICTURES if item.name == "chelsea").pixels()
     mask, found = visit.mask(), visit.result()
     assert np.array_equal(found[~mask], image[~mask])
-    assert np.abs(found.astype(int) - diffuse(image, mask)).max() <= 1
+    assert np.abs(found.astype(int) - fill_reference.diffuse(image, mask)).max() <= 1
     assert not visit.loaded("ort.") and not visit.loaded(".onnx")
     choices = page.locator(".fill-after select")
     assert choices.locator("option").all_inner_texts() == ["the hole", "the original"]
@@ -292,7 +294,7 @@ def test_by_keyboard_alone(visit):
     tab_to(".labkit-result input[type=range]")
     page.keyboard.press("ArrowRight")
     assert page.locator(".labkit-result input[type=range]").input_value() == "51"
-    tab_to(".fill-download")
+    tab_to(".fill-after button")
     for control in page.locator(".fill-page button, .fill-page select, .fill-page input").all():
         labelled = control.evaluate("(c) => c.labels?.length || c.hidden")
         assert labelled or control.get_attribute("aria-label") or control.inner_text()
@@ -362,24 +364,125 @@ def test_files_that_are_no_pictures(visit):
     visit.says("Paint over")
 
 
-def test_a_photograph_of_forty_megapixels(visit):
-    ramp = np.linspace(0, 255, 8000).astype(np.uint8)
-    image = np.repeat(np.repeat(ramp[None, :, None], 5000, axis=0), 3, axis=2)
+def photograph(width: int, height: int) -> np.ndarray:
+    """A smooth picture with grain, as large as one likes."""
+    across, down = np.linspace(0, 6, width), np.linspace(0, 4, height)[:, None]
+    waves = [np.sin(across + down), np.cos(2 * across - down), np.sin(across) * np.cos(down)]
+    grain = np.random.default_rng(0).normal(0, 6, (height, width))
+    return np.stack([np.clip(128 + 90 * wave + grain, 0, 255) for wave in waves], -1).astype("u1")
+
+
+def test_a_photograph_of_24_megapixels_comes_back_whole(visit):
+    upright = photograph(4000, 6000)
+    # Turned as a camera stores it: orientation 6, which asks for a quarter turn clockwise.
+    stored = Image.fromarray(np.ascontiguousarray(np.rot90(upright)))
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "labkit"
+    profile = display_p3()
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=60)
+    stored.save(buffer, "JPEG", quality=92, exif=exif, icc_profile=profile, dpi=(300, 150))
+    visit.page.set_default_timeout(120_000)
     visit.choose(buffer.getvalue(), "holiday.jpg")
-    said = visit.says("8000 × 5000 pixels")
-    assert "2048 × 1280" in said
-    visit.page.locator(".labkit-bar select").select_option("faces-64")
-    visit.paint((0.5, 0.5), (0.55, 0.6))
+    assert "saved at its 4000 × 6000 pixels" in visit.says("shown smaller")
+    visit.page.locator(".labkit-bar select").select_option("celeba-256")
+    visit.paint((0.5, 0.5), (0.6, 0.5667))  # 400 by 400 pixels
     visit.press_fill()
     visit.says(" dB")
-    mask, found = visit.mask(), visit.result()
-    assert found.shape == (1280, 2048, 3)
-    shown = np.array(visit.page.evaluate("Array.from(fill.picture.pixels.slice(0, 4 * 2048))"))
-    assert np.array_equal(found[0], shown.reshape(2048, 4)[:, :3])
-    difference = np.abs(found[mask].astype(int) - found[0][np.nonzero(mask)[1]])
-    assert difference.mean() < 30  # a fill in the right place, by whatever network
+    shown = visit.mask()
+    assert shown.shape == (2048, 1365)
+    with visit.page.expect_download() as download:
+        visit.page.get_by_text("Download the result").click()
+    with Image.open(download.value.path()) as result:
+        found = np.asarray(result)
+        assert result.info["icc_profile"] == profile
+        assert result.getexif()[0x0112] == 1 and result.getexif()[0x010F] == "labkit"
+        assert result.info["dpi"] == pytest.approx((150, 300), abs=0.1)
+    with visit.page.expect_download() as download:
+        visit.page.get_by_text("Download the mask").click()
+    mask = read_mask(download.value.path(), size=(6000, 4000))
+    assert 300 < np.ptp(np.nonzero(mask.any(0))) < 500 and np.ptp(np.nonzero(mask.any(1))) > 300
+    with Image.open(io.BytesIO(buffer.getvalue())) as file:
+        before = np.rot90(np.asarray(file), -1)
+    assert found.shape == before.shape
+    # Both decode with libjpeg-turbo.
+    assert np.array_equal(found[~mask], before[~mask])
+    error = np.abs(found[mask].astype(float) - before[mask]).mean()
+    assert error < 12  # the grain alone has a mean of 6 times 0.8
+    edge = ndimage.binary_dilation(mask) & ~mask
+    inside = mask & ~ndimage.binary_erosion(mask)
+    step = found[inside].astype(float).mean(0) - found[edge].astype(float).mean(0)
+    assert np.abs(step).max() < 2  # no seam
+
+
+def display_p3() -> bytes:
+    """A profile that is no sRGB: the primaries of Display P3."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    return bytes(profile[:100]) + b"P3" + bytes(profile[102:])
+
+
+def test_what_a_file_holds_beside_its_pixels(visit):
+    def saved(data: bytes, name: str) -> Image.Image:
+        visit.choose(data, name)
+        visit.page.wait_for_function("(name) => fill.picture.label === name", arg=name)
+        visit.page.locator(".labkit-bar select").select_option("diffusion")
+        visit.paint((0.3, 0.3), (0.6, 0.6))
+        visit.press_fill()
+        visit.says(" dB")
+        with visit.page.expect_download() as download:
+            visit.page.get_by_text("Download the result").click()
+        image = Image.open(download.value.path())
+        image.load()
+        return image
+
+    picture = Image.fromarray(photo("chelsea")[:60, :90])
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Comment", "kept")
+    text.add_itxt("XML:com.adobe.xmp", "<x/>")
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", pnginfo=text, icc_profile=display_p3(), dpi=(200, 200))
+    found = saved(buffer.getvalue(), "text.png")
+    assert found.info["Comment"] == "kept" and "XML:com.adobe.xmp" not in found.info
+    assert found.info["icc_profile"] == display_p3() and round(found.info["dpi"][0]) == 200
+    # EXIF with a thumbnail of what was there before.
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 1, "a cat"
+    thumbnail = b"\xff\xd8 what was there before"
+    block = with_thumbnail(exif.tobytes(), thumbnail)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", exif=block)
+    assert thumbnail in buffer.getvalue()
+    found = saved(buffer.getvalue(), "exif.jpg")
+    assert found.getexif()[0x010E] == "a cat" and thumbnail not in found.info["exif"]
+    # A profile of grey levels says nothing of an RGB result; damaged EXIF is left out.
+    grey = display_p3()[:16] + b"GRAY" + display_p3()[20:]
+    buffer = io.BytesIO()
+    picture.save(
+        buffer, "WEBP", lossless=True, icc_profile=grey, exif=b"Exif\0\0II*\0\xff\xff\xff\xff"
+    )
+    found = saved(buffer.getvalue(), "odd.webp")
+    assert "icc_profile" not in found.info and "exif" not in found.info
+
+
+def with_thumbnail(exif: bytes, thumbnail: bytes) -> bytes:
+    """EXIF as Pillow writes it, little or big endian, with a second directory behind the first."""
+    tiff = bytearray(exif[6:])
+    order = "<" if tiff[:2] == b"II" else ">"
+    (first,) = struct.unpack_from(order + "I", tiff, 4)
+    (count,) = struct.unpack_from(order + "H", tiff, first)
+    struct.pack_into(order + "I", tiff, first + 2 + 12 * count, len(tiff))
+    at = len(tiff) + 2 + 24 + 4
+    tiff += struct.pack(order + "H", 2)
+    tiff += struct.pack(order + "HHII", 0x0201, 4, 1, at)
+    tiff += struct.pack(order + "HHII", 0x0202, 4, 1, len(thumbnail))
+    return b"Exif\0\0" + bytes(tiff) + bytes(4) + thumbnail
+
+
+def test_a_photograph_of_sixty_megapixels_is_made_smaller(visit):
+    buffer = io.BytesIO()
+    Image.new("RGB", (10_000, 6_000), (90, 120, 60)).save(buffer, "JPEG", quality=60)
+    visit.choose(buffer.getvalue(), "holiday.jpg")
+    said = visit.says("10000 × 6000 pixels")
+    assert "filled and saved at 9129 × 5477" in said
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, sparse
+from scipy.sparse.linalg import spsolve
 
 CONTEXT = 3  # as in region.mjs
 
@@ -105,11 +106,43 @@ def fill(image: np.ndarray, mask: np.ndarray, size: int, network: Network) -> np
         colours = np.zeros_like(small[..., :3])
         np.divide(small[..., :3], share, out=colours, where=share > 0)
         filled = network(_rounded(colours), share[..., 0] < 0.5)
-        large = _rounded(resample(filled.astype(float), side))
-        box, inside = np.s_[y0:y1, x0:x1], np.s_[y0 - y : y1 - y, x0 - x : x1 - x]
-        image[box] = np.where(left[box][..., None], large[inside], image[box])
+        large = resample(filled.astype(float), side)
+        around = np.s_[max(y0 - 1, 0) : y1 + 1, max(x0 - 1, 0) : x1 + 1]  # where another may begin
+        v, u = (np.arange(n)[at] for n, at in zip(mask.shape, around, strict=True))
+        large = large[np.ix_(np.clip(v - y, 0, side - 1), np.clip(u - x, 0, side - 1))]
+        lacking = np.where(left[around][..., None], 0, image[around] - large)
+        if side > size:
+            large += harmonic(lacking, left[around])
+        box, inside = np.s_[y0:y1, x0:x1], np.s_[y0 - v[0] : y1 - v[0], x0 - u[0] : x1 - u[0]]
+        image[box] = np.where(left[box][..., None], _rounded(large[inside]), image[box])
         left[box] = False
     return image
+
+
+def harmonic(planes: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Fill by Laplace's equation, solved directly: float (H, W, C)."""
+    numbers = np.arange(mask.size).reshape(mask.shape)
+    pairs = np.concatenate(
+        [
+            np.stack([numbers[:, 1:].ravel(), numbers[:, :-1].ravel()]),
+            np.stack([numbers[1:].ravel(), numbers[:-1].ravel()]),
+        ],
+        axis=1,
+    )
+    ones = np.ones(pairs.shape[1])
+    adjacent = sparse.coo_array((ones, pairs), shape=(mask.size, mask.size)).tocsr()
+    adjacent = adjacent + adjacent.T
+    laplace = (sparse.diags_array(adjacent.sum(axis=1)) - adjacent).tocsr()
+    hole = mask.ravel()
+    values = planes.reshape(mask.size, -1).astype(float)
+    right = -laplace[hole][:, ~hole] @ values[~hole]
+    values[hole] = spsolve(laplace[hole][:, hole].tocsc(), right).reshape(len(right), -1)
+    return values.reshape(planes.shape)
+
+
+def diffuse(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The page's diffusion: uint8 (H, W, 3)."""
+    return _rounded(harmonic(image, mask))
 
 
 def _mirrored(places: np.ndarray, length: int) -> np.ndarray:

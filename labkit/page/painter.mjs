@@ -179,7 +179,13 @@ export function maskOf(pixels, name) {
 // A mask of another size, by nearest pixels.
 export function resizeMask(mask, [width, height], [wide, high]) {
   const from = (to, length, target) => Math.floor(((to + 0.5) * length) / target);
-  return Uint8Array.from({ length: wide * high }, (_, at) => mask[from(Math.floor(at / wide), height, high) * width + from(at % wide, width, wide)]);
+  const columns = Array.from({ length: wide }, (_, x) => from(x, width, wide));
+  const resized = new Uint8Array(wide * high);
+  for (let y = 0, at = 0; y < high; y++) {
+    const row = from(y, height, high) * width;
+    for (let x = 0; x < wide; x++, at++) resized[at] = mask[row + columns[x]];
+  }
+  return resized;
 }
 
 // What to do about a mask whose aspect ratio is not its picture's; empty where it is.

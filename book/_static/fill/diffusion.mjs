@@ -16,13 +16,13 @@ export function diffuse(pixels, mask, width, height) {
     });
     solve(values, mask, width, height);
     mask.forEach((missing, at) => {
-      if (missing) pixels[4 * at + c] = Math.floor(values[at] + 0.5);
+      if (missing) pixels[4 * at + c] = Math.min(255, Math.max(0, Math.floor(values[at] + 0.5)));
     });
   }
 }
 
-// Fill the missing values of one plane, in place.
-function solve(values, mask, width, height) {
+// Fill the missing values of one plane, in place; at least one is known.
+export function solve(values, mask, width, height) {
   if (mask.includes(1)) {
     startFromCoarser(values, mask, width, height);
     relax(values, mask, width, height);
@@ -100,7 +100,7 @@ function relax(values, mask, width, height) {
     for (let number = 0; number < total; number++) direction[number] = residual[number] + share * direction[number];
     energy = next;
   }
-  places.forEach((at, number) => (values[at] = Math.min(255, Math.max(0, solution[number]))));
+  places.forEach((at, number) => (values[at] = solution[number]));
 }
 
 function dot(a, b) {

@@ -6,8 +6,8 @@
 //   data-pictures  names of pictures of manifest.json; by default all of them
 
 import { Engine } from "./engine.mjs";
-import { element, button, MaskCanvas, mountCompare, mountPainter } from "./painter.mjs";
-import { readPicture, toPng } from "./pictures.mjs";
+import { element, button, MaskCanvas, mountCompare, mountPainter, resizeMask } from "./painter.mjs";
+import { readPicture, toPng, toShownPng } from "./pictures.mjs";
 
 const DIFFUSION = { name: "diffusion", label: "Diffusion", size: 0 };
 const here = (file) => new URL(file, import.meta.url).href;
@@ -21,6 +21,16 @@ function chosen(entries, names) {
     if (!found) throw new Error(`manifest.json has no entry "${name}"`);
     return found;
   });
+}
+
+// What one should know of a picture of one's own before one paints.
+function about({ canvas, full, was, deep }) {
+  const [large, filled] = [was.join(" × "), `${full.width} × ${full.height}`];
+  const said = [];
+  if (filled !== large) said.push(`Your picture has ${large} pixels. It is filled and saved at ${filled}.`);
+  else if (full.width > canvas.width) said.push(`Your picture is shown smaller. It is filled and saved at its ${large} pixels.`);
+  if (deep) said.push("It has 16 bits a channel, of which this page keeps 8; labkit inpaint keeps them all.");
+  return said.map((sentence) => `${sentence} `).join("");
 }
 
 // Throws an Error that says why a hole cannot be filled.
@@ -52,7 +62,8 @@ class FillPage {
       this.ready.clear();
       this.loading.clear();
     });
-    this.fills = new Map(); // method → {pixels, blob, psnr, seconds} of the hole as it is now
+    this.fills = new Map(); // method → a PNG to look at, of the hole as it is now
+    this.filled = null; // RGBA bytes of the last of them, as large as the picture
     this.#build();
     // A page that is left and found again by "back" may have lost its worker in between.
     addEventListener("pagehide", () => this.engine.stop("The fill was interrupted. Press Fill again."));
@@ -84,12 +95,12 @@ class FillPage {
     this.about = element("p", { className: "fill-about" });
 
     this.beside = element("select", { onchange: () => this.#compare() });
-    this.download = element("a", { className: "fill-download", textContent: "Download the result" });
     this.after = element(
       "div",
       { className: "fill-after", hidden: true },
       element("label", {}, "Compare with ", this.beside),
-      this.download,
+      button("Download the result", "A PNG as large as your picture; known pixels are unchanged.", () => this.#download("filled")),
+      button("Download the mask", "A PNG, white where something is missing, for labkit inpaint.", () => this.#download("mask")),
     );
     const section = element("div", { className: "fill-body labkit-painter" }, choices, this.place, this.progress, this.after, this.about);
     section.setAttribute("role", "group");
@@ -134,19 +145,18 @@ class FillPage {
       const model = this.models.reduce((a, b) => (b.size > a.size ? b : a), DIFFUSION).name;
       const name = file.name.replace(/\.[^.]*$/, "");
       await this.#show(read, { name, label: file.name, model, strokes: [], credit: "yours; it stays on this machine" });
-      const size = `${read.width} × ${read.height}`;
-      const smaller = read.was ? `Your picture has ${read.was.join(" × ")} pixels. It is shown, filled and saved at ${size}. ` : "";
-      this.#say(`${smaller}Paint over what should go.`);
+      this.#say(`${about(read)}Paint over what should go.`);
     } catch (error) {
       this.#say(error.message);
     }
   }
 
   async #show(read, picture) {
-    const { canvas, width, height, pixels } = read;
+    const { canvas, full } = read;
+    const { width, height } = canvas; // as it is shown and painted on
     const hole = new MaskCanvas(width, height);
     for (const stroke of picture.strokes) hole.draw(stroke);
-    this.picture = { ...picture, width, height, pixels };
+    this.picture = { ...picture, width, height, full };
     this.painter?.destroy();
     this.thumbnails.forEach((node, k) => node.setAttribute("aria-pressed", String(this.pictures[k] === picture)));
     this.painter = await mountPainter(this.place, {
@@ -174,9 +184,9 @@ class FillPage {
     const response = await fetch(here(first.file)).catch(() => null);
     if (!response?.ok) return;
     const blob = await response.blob();
-    const { pixels } = await readPicture(blob, "The first fill");
+    const { full } = await readPicture(blob, "The first fill");
     if (this.picture !== picture || this.painted || this.busy || this.fills.size) return;
-    this.#keep(first.model, { pixels, blob });
+    this.#keep(first.model, full.pixels, blob);
     this.#say("This hole was filled when the page was made. Paint your own and press Fill.");
   }
 
@@ -214,6 +224,7 @@ class FillPage {
   // The hole is another one, or the picture: fills of the old one say nothing.
   #forget() {
     this.fills.clear();
+    this.filled = null;
     this.after.hidden = true;
     this.stopComparing?.();
     this.stopComparing = null;
@@ -264,24 +275,23 @@ class FillPage {
 
   async fill(method) {
     const { painter, picture } = this;
-    const { width, height, pixels } = picture;
+    const { width, height, pixels } = picture.full;
     this.busy = true;
     painter.busy(true);
     try {
       checkHole(painter.mask);
       const model = this.#model(method);
       if (model) await this.load(model);
-      const mask = painter.mask.slice(); // it may have been painted while the network was fetched
-      checkHole(mask);
+      const painted = painter.mask.slice(); // it may have been painted while the network was fetched
+      checkHole(painted);
       painter.say("Filling …");
-      const request = { task: "fill", width, height, pixels, mask, runtime: this.runtime, model };
+      const request = { task: "fill", width, height, pixels, mask: this.#fullMask(painted), runtime: this.runtime, model };
       const answer = await this.engine.ask(request, ({ event, done, of }) => {
         if (event === "filled") painter.say(`Filling part ${done + 1} of ${of} …`);
       });
       if (this.painter !== painter) return; // another picture was chosen meanwhile
-      if (painter.mask.some((missing, at) => missing !== mask[at])) return painter.say("The hole changed while it was filled. Press Fill again.");
-      const blob = await toPng(answer.pixels, width, height);
-      this.#keep(method, { ...answer, blob });
+      if (painter.mask.some((missing, at) => missing !== painted[at])) return painter.say("The hole changed while it was filled. Press Fill again.");
+      this.#keep(method, answer.pixels, await toShownPng({ width, height, pixels: answer.pixels }));
       const score = Number.isFinite(answer.psnr) ? `${answer.psnr.toFixed(2)} dB` : "exact";
       painter.say(`Filled in ${answer.seconds.toFixed(2)} s; in the hole, against the original, ${score}. (${this.#label(method)})`);
     } catch (error) {
@@ -296,9 +306,16 @@ class FillPage {
     return (this.#model(method) ?? DIFFUSION).label;
   }
 
-  #keep(method, fill) {
+  // The mask in the pixels of the picture, of which several may be one that is shown.
+  #fullMask(mask) {
+    const { width, height, full } = this.picture;
+    return resizeMask(mask, [width, height], [full.width, full.height]);
+  }
+
+  #keep(method, pixels, png) {
     this.fills.delete(method); // so that it comes last
-    this.fills.set(method, fill);
+    this.fills.set(method, png);
+    this.filled = pixels;
     this.shown = method;
     const others = [...this.fills.keys()].filter((other) => other !== method);
     const options = [["hole", "the hole"], ["original", "the original"], ...others.map((other) => [other, this.#label(other)])];
@@ -311,18 +328,30 @@ class FillPage {
 
   async #compare() {
     const { painter, picture, shown } = this;
-    const fill = this.fills.get(shown);
+    const after = this.fills.get(shown);
     const choice = this.beside.value;
     const label = this.beside.selectedOptions[0].textContent;
-    let before = this.fills.get(choice)?.blob;
+    let before = this.fills.get(choice);
     if (choice === "hole") before = await painter.holed();
-    if (choice === "original") before = await toPng(picture.pixels, picture.width, picture.height);
-    if (this.painter !== painter || this.fills.get(shown) !== fill) return;
+    if (choice === "original") before = await toShownPng(picture.full);
+    if (this.painter !== painter || this.fills.get(shown) !== after) return;
     this.stopComparing?.();
-    this.stopComparing = mountCompare(painter.result, { before, after: fill.blob, labels: [label, this.#label(shown)], description: `${picture.label},` });
-    if (this.address) URL.revokeObjectURL(this.address);
-    this.address = URL.createObjectURL(fill.blob);
-    this.download.href = this.address;
-    this.download.download = `${picture.name}-filled.png`;
+    this.stopComparing = mountCompare(painter.result, { before, after, labels: [label, this.#label(shown)], description: `${picture.label},` });
+  }
+
+  // Save the result, or the mask that it was made with, as large as the picture.
+  async #download(what) {
+    const { name, full } = this.picture;
+    const { width, height } = full;
+    let png;
+    if (what === "filled") png = await toPng({ ...full, pixels: this.filled });
+    else {
+      const [black, white] = [0xff000000, 0xffffffff]; // opaque
+      const pixels = Uint32Array.from(this.#fullMask(this.painter.mask), (missing) => (missing ? white : black));
+      png = await toPng({ width, height, pixels: new Uint8Array(pixels.buffer) });
+    }
+    const link = element("a", { href: URL.createObjectURL(png), download: `${name}-${what}.png` });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the browser reads it after the click
   }
 }

@@ -7,6 +7,8 @@
 //
 // Pixels are RGBA, four bytes each, row by row; a mask has a byte a pixel, 1 = missing.
 
+import { solve } from "./diffusion.mjs";
+
 const CONTEXT = 3; // side of a cut-out over the longer side of its hole
 
 // Bounding boxes [left, top, right, bottom) of the connected parts of the hole.
@@ -96,28 +98,38 @@ function taps(from, to) {
   });
 }
 
-// Square planes of side `from`, interleaved `channels` at a time, at the side `to`.
-function resample(values, channels, from, to) {
-  if (from === to) return Float64Array.from(values);
+// Square planes of side `from`, interleaved `channels` at a time, at the side `to`; line(y) gives a row of them, so
+// that a large square is never held whole.
+function reduce(line, channels, from, to) {
   const across = taps(from, to);
-  const rows = new Float64Array(from * to * channels);
-  for (let y = 0; y < from; y++)
+  const takers = Array.from({ length: from }, () => []); // of each line: [row that takes it, weight]
+  across.forEach(([first, weights], row) => weights.forEach((weight, k) => takers[first + k].push([row, weight])));
+  const length = to * channels;
+  const result = new Float64Array(to * length);
+  const reduced = new Float64Array(length);
+  for (let y = 0; y < from; y++) {
+    const values = line(y);
+    reduced.fill(0);
     for (let x = 0; x < to; x++) {
       const [first, weights] = across[x];
-      weights.forEach((weight, k) => {
-        for (let c = 0; c < channels; c++) rows[(y * to + x) * channels + c] += weight * values[(y * from + first + k) * channels + c];
-      });
+      for (let k = 0; k < weights.length; k++)
+        for (let c = 0; c < channels; c++) reduced[x * channels + c] += weights[k] * values[(first + k) * channels + c];
     }
-  const result = new Float64Array(to * to * channels);
-  const length = to * channels;
-  for (let y = 0; y < to; y++) {
-    const [first, weights] = across[y];
-    weights.forEach((weight, k) => {
-      const source = (first + k) * length;
-      for (let x = 0; x < length; x++) result[y * length + x] += weight * rows[source + x];
-    });
+    for (const [row, weight] of takers[y]) for (let x = 0; x < length; x++) result[row * length + x] += weight * reduced[x];
   }
   return result;
+}
+
+// RGB bytes of side `from` as if they had the side `to`: a function (x, y, channel) → value.
+function enlarged(values, from, to) {
+  const places = taps(from, to);
+  return (x, y, c) => {
+    const [[left, across], [top, down]] = [places[x], places[y]];
+    let value = 0;
+    for (let k = 0; k < down.length; k++)
+      for (let l = 0; l < across.length; l++) value += down[k] * across[l] * values[3 * ((top + k) * from + left + l) + c];
+    return value;
+  };
 }
 
 // A place outside 0 … length − 1, mirrored into it; the border itself is not repeated.
@@ -131,17 +143,24 @@ function mirrored(place, length) {
 // What the network is given of one square: {image: RGB bytes, mask: bytes}, both size × size. Only known
 // pixels are looked at. Beyond the border the picture is mirrored.
 function cutOut(pixels, mask, width, height, { x, y, side }, size) {
-  const planes = new Float32Array(side * side * 4); // R, G, B of known pixels, and whether known
-  for (let v = 0, to = 0; v < side; v++) {
-    const row = mirrored(y + v, height) * width;
-    for (let u = 0; u < side; u++, to += 4) {
-      const at = row + mirrored(x + u, width);
-      if (mask[at]) continue;
-      for (let c = 0; c < 3; c++) planes[to + c] = pixels[4 * at + c];
-      planes[to + 3] = 1;
-    }
-  }
-  const small = resample(planes, 4, side, size);
+  const columns = Array.from({ length: side }, (_, u) => mirrored(x + u, width));
+  const line = new Float32Array(side * 4); // R, G, B of known pixels, and whether known
+  const small = reduce(
+    (v) => {
+      const row = mirrored(y + v, height) * width;
+      line.fill(0);
+      columns.forEach((column, u) => {
+        const at = row + column;
+        if (mask[at]) return;
+        for (let c = 0; c < 3; c++) line[4 * u + c] = pixels[4 * at + c];
+        line[4 * u + 3] = 1;
+      });
+      return line;
+    },
+    4,
+    side,
+    size,
+  );
   const image = new Uint8Array(size * size * 3);
   const missing = new Uint8Array(size * size);
   for (let at = 0; at < missing.length; at++) {
@@ -153,17 +172,42 @@ function cutOut(pixels, mask, width, height, { x, y, side }, size) {
 }
 
 // Put a filled square back: into missing pixels of its box, which then count as known.
-function putBack(filled, size, pixels, mask, width, { box, x, y, side }) {
-  const large = resample(filled, 3, size, side);
-  const [left, top, right, bottom] = box;
-  for (let v = top; v < bottom; v++)
-    for (let u = left; u < right; u++) {
-      const at = v * width + u;
-      if (!mask[at]) continue;
-      const from = 3 * ((v - y) * side + u - x);
-      for (let c = 0; c < 3; c++) pixels[4 * at + c] = Math.floor(large[from + c] + 0.5);
-      mask[at] = 0;
+//
+// A square that was made smaller comes back without what only the large picture has, and its edge would show. So
+// what the known pixels around the hole differ by from the enlarged square goes on into the hole, as smoothly as
+// diffusion can (Laplace's equation), and is added.
+function putBack(filled, size, pixels, mask, width, height, { box, x, y, side }) {
+  const value = enlarged(filled, size, side);
+  const [left, top] = [Math.max(box[0] - 1, 0), Math.max(box[1] - 1, 0)];
+  const [wide, high] = [Math.min(box[2] + 1, width) - left, Math.min(box[3] + 1, height) - top];
+  const inSquare = (place) => Math.min(Math.max(place, 0), side - 1);
+  const missing = new Uint8Array(wide * high);
+  for (let v = 0; v < high; v++) missing.set(mask.subarray((top + v) * width + left, (top + v) * width + left + wide), v * wide);
+  const each = (act) => {
+    for (let v = 0, at = 0; v < high; v++)
+      for (let u = 0; u < wide; u++, at++) act(at, (top + v) * width + left + u, inSquare(left + u - x), inSquare(top + v - y));
+  };
+  for (let c = 0; c < 3; c++) {
+    const lacking = new Float64Array(wide * high);
+    if (side > size) {
+      each((at, place, u, v) => {
+        if (!missing[at]) lacking[at] = pixels[4 * place + c] - value(u, v, c);
+      });
+      solve(lacking, missing, wide, high);
     }
+    each((at, place, u, v) => {
+      if (missing[at] && inside(place)) pixels[4 * place + c] = Math.min(255, Math.max(0, Math.floor(value(u, v, c) + lacking[at] + 0.5)));
+    });
+  }
+  each((at, place) => {
+    if (inside(place)) mask[place] = 0;
+  });
+
+  // The pixels around the box, where another hole may begin, are only looked at.
+  function inside(place) {
+    const [u, v] = [place % width, Math.floor(place / width)];
+    return u >= box[0] && u < box[2] && v >= box[1] && v < box[3];
+  }
 }
 
 // Fill the missing pixels, square by square. network(image, mask) → RGB bytes, or a promise of them, size ×
@@ -174,7 +218,7 @@ export async function fillBySquares(network, size, pixels, mask, width, height, 
   for (const [done, square] of squares.entries()) {
     tell(done, squares.length);
     const cut = cutOut(pixels, left, width, height, square, size);
-    putBack(await network(cut.image, cut.mask), size, pixels, left, width, square);
+    putBack(await network(cut.image, cut.mask), size, pixels, left, width, height, square);
   }
 }
 
