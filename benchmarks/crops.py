@@ -74,11 +74,16 @@ def pictures(kind: str, quick: bool) -> list[np.ndarray]:
     return [*faces[:-1], np.asarray(last.resize((4 * side, 4 * side), Image.Resampling.BICUBIC))]
 
 
+def by_crops(generator: torch.nn.Module, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Hole by hole; a smaller picture would be seen whole if no scale were given."""
+    return inpaint(image, mask, generator=generator, scale=generator.config.trained_size)
+
+
 def prior(generator: torch.nn.Module, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The network's fill without what it paints."""
     paint, generator.paint = generator.paint, lambda start, _: start
     try:
-        return inpaint(image, mask, generator=generator)
+        return by_crops(generator, image, mask)
     finally:
         generator.paint = paint
 
@@ -94,7 +99,7 @@ def with_context(
 ) -> np.ndarray:
     kept, inpainting.CONTEXT = inpainting.CONTEXT, context
     try:
-        return inpaint(image, mask, generator=generator)
+        return by_crops(generator, image, mask)
     finally:
         inpainting.CONTEXT = kept
 

@@ -14,16 +14,15 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from labkit.errors import InputError
 from labkit.files import atomic_write
-from labkit.pillow import LARGEST_PROFILE, count, opened, upright
+from labkit.pillow import count, opened, upright
 
 if TYPE_CHECKING:
     import torch
@@ -218,21 +217,6 @@ def _bits(picture: Image.Image, data: bytes) -> int:
     return 8
 
 
-def read_icc_profile(path: str | os.PathLike[str]) -> bytes | None:
-    """The colour profile of a picture file; see `profile_of`."""
-    with opened(read_bytes(path, "picture"), str(path)) as picture:
-        return profile_of(picture)
-
-
-def profile_of(picture: Image.Image, modes: Sequence[str] = ("RGB", "RGBA", "P")) -> bytes | None:
-    """The colour profile of an opened picture of such a mode; None where it has none.
-
-    Profiles of CMYK pictures are left: they do not say what RGB values mean.
-    """
-    profile = picture.info.get("icc_profile") if picture.mode in modes else None
-    return profile if isinstance(profile, bytes) and len(profile) <= LARGEST_PROFILE else None
-
-
 def kind_of(path: str | os.PathLike[str], array: np.ndarray | None = None) -> str:
     """Pillow's name for the format that a file's suffix stands for.
 
@@ -249,18 +233,11 @@ def kind_of(path: str | os.PathLike[str], array: np.ndarray | None = None) -> st
     return kind
 
 
-def write_image(
-    path: str | os.PathLike[str],
-    array: np.ndarray,
-    *,
-    quality: int = 95,
-    icc_profile: bytes | None = None,
-) -> None:
+def write_image(path: str | os.PathLike[str], array: np.ndarray, *, quality: int = 95) -> None:
     """Write uint8 (H, W, 3) or (H, W) to `path`, atomically; the suffix names the format.
 
     Args:
         quality: of JPEG and WebP, 0 to 100.
-        icc_profile: what the colours mean, from `read_icc_profile`; None for sRGB.
 
     Raises:
         InputError: wrong dtype or shape, an unknown suffix, a picture larger than the format takes,
@@ -271,9 +248,7 @@ def write_image(
     if array.dtype != np.uint8 or not (grey or array.shape[2:] == (3,)) or not array.size:
         raise InputError(f"{path}: needs a uint8 picture, not {array.dtype} {array.shape}")
     kind = kind_of(path, array)
-    options: dict[str, Any] = {"quality": quality} if kind in _LARGEST_SIDE else {}
-    if icc_profile is not None:
-        options["icc_profile"] = icc_profile
+    options = {"quality": quality} if kind in _LARGEST_SIDE else {}
     picture = Image.fromarray(array)
     atomic_write(path, lambda file: picture.save(file, format=kind, **options))
 

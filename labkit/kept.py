@@ -23,11 +23,12 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin
 
 from labkit.errors import InputError
 from labkit.files import atomic_write
-from labkit.images import kind_of, loaded, profile_of, read_bytes
-from labkit.pillow import opened, orientation, png_chunks
+from labkit.images import kind_of, loaded, read_bytes
+from labkit.pillow import LARGEST_PROFILE, opened, orientation, png_chunks
 
 LOSSLESS = {"PNG", "TIFF", "BMP", "DIB", "PPM", "TGA", "WEBP", "PCX", "SGI"}
 _GREY = ("L", "LA", "1", "I;16", "I;16B", "I;16L")
+_COLOUR = ("RGB", "RGBA", "P")
 _CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"gAMA", b"cHRM", b"sRGB", b"cICP")  # text and colours
 _NO_TEXT = (b"XML:com.adobe.xmp\0", b"Raw profile type ")  # XMP, and EXIF as text
 _TIFF_TAGS = (270, 271, 272, 305, 306, 315, 33432)  # what it shows, camera, software, who made it
@@ -73,8 +74,11 @@ def read_picture(path: Path) -> Picture:
     with opened(data, name) as file:
         turn = orientation(file)
         grey = file.mode in _GREY
-        modes = _GREY if grey else ("RGB", "RGBA", "P")
-        info = {"icc_profile": profile_of(file, modes), "exif": _exif(file)}
+        info = {"exif": _exif(file)}
+        # The profile of a CMYK picture does not say what RGB values mean.
+        profile = file.info.get("icc_profile") if grey or file.mode in _COLOUR else None
+        if isinstance(profile, bytes) and len(profile) <= LARGEST_PROFILE:
+            info["icc_profile"] = profile
         info["dpi"] = file.info.get("dpi")
         chunks, jpeg = [], {}
         if file.format == "PNG":

@@ -87,7 +87,7 @@ def quotes() -> list[str]:
         "in the other two seeds `none` and `gaussian` are within 0.08 dB",
         f"in its second half by {swing:.2f} dB on average",
         f"from {error[1]:.1f} grey levels beside the known pixels to {error[16]:.1f} in the centre",
-        "Of the fifteen intervals on the right, each contains zero",
+        "All fifteen intervals on the right contain zero",
         f"`none` is behind by {edge['mean']:.2f} grey levels",
         f"the interval goes from {edge['low']:.2f} to +{edge['high']:.2f}",
         f"it is behind by {inside['mean']:.2f}",

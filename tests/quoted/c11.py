@@ -50,6 +50,10 @@ def control() -> list[str]:
     assert abs(one[5000] - other[5000]) < 0.05
     seconds = full["seconds_per_step"]
     assert 3.5 < seconds["adversarial"] / seconds["warm-up"] < 4.5
+    # "on two cores, in bf16", and the rate of the cores "differed by half"
+    assert results("training-table")["environment"]["cores"] == 2
+    assert base["config"]["precision"] == full["config"]["precision"] == "bf16"
+    assert 1.4 < base["seconds_per_step"]["warm-up"] / seconds["warm-up"] < 1.6
     return [
         f"within 500 steps the validation score drops by {other[5000] - other[5500]:.2f} dB",
         f"won back that and {other[7000] - other[5000]:.1f} dB more",

@@ -68,7 +68,7 @@ def head_start() -> list[str]:
     warm = results("training-128")["runs"][0]["config"]["generator"]
     assert config["prior"] == "biharmonic" and config["width"] == warm["width"] == 16
     run = json.loads(read_metadata("celeba-sharp")["run"])
-    return [f"what {run['steps']} steps with critics and ID-MRF changed"]
+    return [f"the change that {run['steps']} steps with critics and ID-MRF had made"]
 
 
 def the_seeds() -> list[str]:

@@ -7,7 +7,7 @@ const MOST = matchMedia("(pointer: coarse)").matches ? 16e6 : 50e6; // pixels th
 
 function sheet(width, height) {
   const canvas = Object.assign(document.createElement("canvas"), { width, height });
-  return [canvas, canvas.getContext("2d", { willReadFrequently: true })];
+  return [canvas, canvas.getContext("2d", { willReadFrequently: true, alpha: false })]; // all is opaque
 }
 
 const fitted = (width, height, scale) => [width, height].map((side) => Math.max(1, Math.round(side * Math.min(1, scale))));
