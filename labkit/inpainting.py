@@ -45,7 +45,7 @@ PAPER_SIZE = 256
 
 CONTEXT = 1.0
 """How far the network's crop reaches beyond the hole, in longer sides of its bounding box. In
-photographs with celeba, 0.25 and 0.5 were half a decibel worse, and 2 no more than 0.1 dB better."""
+photographs with celeba, 0.25 and 0.5 were half a decibel worse, and 2 at most 0.1 dB better."""
 
 Scale = int | Literal["auto", "original"]
 

@@ -22,7 +22,7 @@ def to_the_eye() -> list[str]:
     surface = apart["gmcnn celeba", "biharmonic"]
     plain = apart["gmcnn celeba-plain", "gmcnn celeba"]
     return [
-        f"the surface alone has {lpips['biharmonic']:.3f}, `celeba-plain` from grey "
+        f"The surface alone has {lpips['biharmonic']:.3f}, `celeba-plain` from grey "
         f"{lpips['gmcnn celeba-plain']:.3f}, and the packaged `celeba` with its head start "
         f"{lpips['gmcnn celeba']:.3f}",
         f"ahead of the surface by {-surface['mean']:.3f} "
