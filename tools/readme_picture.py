@@ -30,8 +30,9 @@ ROWS = ("picture", "hole", "Telea", "GMCNN")
 
 
 def holes(faces: RenderedFaces, indices: list[int]) -> list[np.ndarray]:
-    """For each face a mask over one feature, eyes, mouth and nose in turn, with a margin."""
-    regions = list(face_regions(faces.seeds(indices), SIZE).values())
+    """For each face a mask over eyes or mouth, in turn, with a margin."""
+    of = face_regions(faces.seeds(indices), SIZE)
+    regions = [of["eyes"], of["mouth"]]
     return [box_around(regions[k % len(regions)][k], 4, border=1) for k in range(len(indices))]
 
 
