@@ -56,8 +56,8 @@ class Filler(nn.Module):
 
     Shapes: image uint8 (1, H, W, 3), RGB; mask uint8 (1, H, W), anything but 0 = missing → uint8
     (1, H, W, 3), the image where the mask is 0. As in `labkit.inpainting.inpaint`, the fill of a
-    picture whose known pixels are all grey is grey. gates float32 (columns,): what the features of
-    each column are multiplied by, 1 being the network as it was trained.
+    picture whose known pixels are all grey is grey. gates float32 (columns,): 1 is a column as it
+    was trained; at 0 its features give way to their means over missing and over known places.
     """
 
     def __init__(self, model: GMCNN) -> None:
@@ -65,10 +65,16 @@ class Filler(nn.Module):
         self.model = model.eval()
         self.gates: Tensor | None = None
         for k, column in enumerate(model.columns):
-            column.register_forward_hook(lambda _, __, x, k=k: self._gated(x, k))
+            column.register_forward_hook(lambda _, args, x, k=k: self._gated(*args, x, k))
 
-    def _gated(self, features: Tensor, column: int) -> Tensor:
-        return features if self.gates is None else features * self.gates[column]
+    def _gated(self, inputs: Tensor, features: Tensor, column: int) -> Tensor:
+        if self.gates is None:
+            return features
+        hole, means = inputs[:, 3:], 0.0  # (1, 1, H, W); the mask comes behind the colours
+        for places in (hole, 1 - hole):
+            total = (features * places).sum(dim=(2, 3), keepdim=True)  # (1, C, 1, 1)
+            means = means + places * total / places.sum().clamp(min=1)
+        return means + self.gates[column] * (features - means)
 
     def forward(self, image: Tensor, mask: Tensor, gates: Tensor | None = None) -> Tensor:
         self.gates = gates

@@ -67,7 +67,7 @@ export function mount(host, { planes, request, engine, bytes }) {
   const parts = frame(host, {
     title: "Switch the columns off",
     caption:
-      "Above, the packaged network <code>faces</code> fills the hole in your browser. A column that is off hands zeros to the decoder. " +
+      "Above, the packaged network <code>faces</code> fills the hole in your browser. A column that is off hands on two numbers a channel: its means over the missing and over the known places of this picture. " +
       "Below, the squares that one output of each column’s encoder and bottleneck can see around the pixel (853, 569 and 285 pixels), to scale, " +
       "over a picture of the side that you choose; what lies outside the picture is its mirror image.",
   });
