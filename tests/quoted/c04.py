@@ -43,7 +43,8 @@ def quotes() -> list[str]:
 
     assert round(PAPER / rows[TOGETHER]["parameters"]) == 50
     return [
-        f"All four are about two decibels ahead of Telea's method here, and within {behind:.1f} dB of each other",
+        f"All four are about two decibels ahead of Telea's method here, and within {behind:.1f} dB "
+        "of each other",
         f"The 3×3 column is behind by those {behind:.1f} dB",
         f"Three columns less 5×5 alone is {five['mean']:.2f} dB, with an interval "
         f"from {five['low']:.2f} to {five['high']:.2f}",
