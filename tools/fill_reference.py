@@ -121,18 +121,9 @@ def fill(image: np.ndarray, mask: np.ndarray, size: int, network: Network) -> np
 
 def harmonic(planes: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Fill by Laplace's equation, solved directly: float (H, W, C)."""
-    numbers = np.arange(mask.size).reshape(mask.shape)
-    pairs = np.concatenate(
-        [
-            np.stack([numbers[:, 1:].ravel(), numbers[:, :-1].ravel()]),
-            np.stack([numbers[1:].ravel(), numbers[:-1].ravel()]),
-        ],
-        axis=1,
-    )
-    ones = np.ones(pairs.shape[1])
-    adjacent = sparse.coo_array((ones, pairs), shape=(mask.size, mask.size)).tocsr()
-    adjacent = adjacent + adjacent.T
-    laplace = (sparse.diags_array(adjacent.sum(axis=1)) - adjacent).tocsr()
+    steps = (sparse.diags_array([1.0, 1.0], offsets=(-1, 1), shape=(n, n)) for n in mask.shape)
+    rows, columns = map(sparse.csgraph.laplacian, steps)
+    laplace = sparse.kronsum(columns, rows).tocsr()
     hole = mask.ravel()
     values = planes.reshape(mask.size, -1).astype(float)
     right = -laplace[hole][:, ~hole] @ values[~hole]

@@ -14,10 +14,10 @@ ROOT = Path(__file__).resolve().parent.parent
 BOXES = ("faces", "book")  # what stands beside the core
 # What the house aims at, and what it may not exceed until it gets there.
 LINES = {
-    "labkit": (10_000, 16_560),
-    "core": (6_000, 12_300),
+    "labkit": (10_000, 16_540),
+    "core": (6_000, 12_280),
     "cli": (700, 1_095),
-    "tools": (1_800, 2_625),
+    "tools": (1_800, 2_645),
 }
 FILE, PARAMETERS, DOCSTRINGS = 300, 12, (0.2, 0.35)
 
