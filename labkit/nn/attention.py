@@ -19,7 +19,7 @@ _GATES = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
 class SqueezeExcitation(nn.Module):
     """Squeeze-and-excitation: x ⊙ gate(W₂ relu(W₁ z)), z = mean of x over positions.
 
-    2CM + M + C parameters with M = ⌊C / reduction⌋; 4CM + 2CHW operations.
+    2Cu + u + C parameters with u = ⌊C / reduction⌋; 4Cu + 2CHW operations.
 
     The gate is "sigmoid" as published, or "tanh" as in the report; reduction is 1 to C.
 
