@@ -79,7 +79,7 @@ def quotes() -> list[str]:
         f"without weights the mean is {bare['mean']:.2f} dB higher, and anything from "
         f"{-bare['low']:.2f} dB lower to {bare['high']:.2f} dB higher",
         f"the Laplacian is {laplacian:.2f} dB and the released kernel {released:.2f} dB behind",
-        f"trained once each differ there by less than {chance:.2f} dB in 95 of 100 cases",
+        f"suggest that they stay within {chance:.2f} dB in 95 of 100 cases",
         "All three intervals of the differences contain zero",
         "the mean difference is a hundredth of a decibel or less",
         f"For `none` it is {none['mean']:.2f} dB",

@@ -168,7 +168,8 @@ def the_rows() -> list[str]:
         f"it is {raw[product]['mean']:.2f} dB ahead of the base, and composited "
         f"{-less[product]['mean']:.2f} dB behind it ({-less[product]['high']:.2f} to "
         f"{-less[product]['low']:.2f})",
-        f"two blocks gain {raw[shortcut]['mean']:.1f} and {raw[product]['mean']:.1f} dB",
+        f"two blocks, trained once each, gain {raw[shortcut]['mean']:.1f} and "
+        f"{raw[product]['mean']:.1f} dB there",
         f"two blocks gain {raw[shortcut]['mean']:.2f} and {raw[product]['mean']:.2f} dB in its raw",
         f"gained {raw[shortcut]['mean']:.2f} and {raw[product]['mean']:.2f} dB in its raw score",
         f"The {-less[product]['mean']:.2f} dB by which its A² is behind",
