@@ -8,6 +8,7 @@ import re
 import shutil
 import struct
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import fill_reference
@@ -414,8 +415,9 @@ def test_a_photograph_of_24_megapixels_comes_back_whole(visit):
     assert np.abs(step).max() < 2  # no seam
 
 
+@cache  # a profile holds the second at which it was made
 def display_p3() -> bytes:
-    """A profile that is no sRGB: the primaries of Display P3."""
+    """A profile that is not quite that of sRGB."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     return bytes(profile[:100]) + b"P3" + bytes(profile[102:])
 
