@@ -379,7 +379,7 @@ def test_a_photograph_of_24_megapixels_comes_back_whole(visit):
     stored = Image.fromarray(np.ascontiguousarray(np.rot90(upright)))
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "labkit"
-    profile = display_p3()
+    profile = own_profile()
     buffer = io.BytesIO()
     stored.save(buffer, "JPEG", quality=92, exif=exif, icc_profile=profile, dpi=(300, 150))
     visit.page.set_default_timeout(120_000)
@@ -416,7 +416,7 @@ def test_a_photograph_of_24_megapixels_comes_back_whole(visit):
 
 
 @cache  # a profile holds the second at which it was made
-def display_p3() -> bytes:
+def own_profile() -> bytes:
     """A profile that is not quite that of sRGB."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     return bytes(profile[:100]) + b"P3" + bytes(profile[102:])
@@ -441,10 +441,10 @@ def test_what_a_file_holds_beside_its_pixels(visit):
     text.add_text("Comment", "kept")
     text.add_itxt("XML:com.adobe.xmp", "<x/>")
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", pnginfo=text, icc_profile=display_p3(), dpi=(200, 200))
+    picture.save(buffer, "PNG", pnginfo=text, icc_profile=own_profile(), dpi=(200, 200))
     found = saved(buffer.getvalue(), "text.png")
     assert found.info["Comment"] == "kept" and "XML:com.adobe.xmp" not in found.info
-    assert found.info["icc_profile"] == display_p3() and round(found.info["dpi"][0]) == 200
+    assert found.info["icc_profile"] == own_profile() and round(found.info["dpi"][0]) == 200
     # EXIF with a thumbnail of what was there before.
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 1, "a cat"
@@ -456,7 +456,7 @@ def test_what_a_file_holds_beside_its_pixels(visit):
     found = saved(buffer.getvalue(), "exif.jpg")
     assert found.getexif()[0x010E] == "a cat" and thumbnail not in found.info["exif"]
     # A profile of grey levels says nothing of an RGB result; damaged EXIF is left out.
-    grey = display_p3()[:16] + b"GRAY" + display_p3()[20:]
+    grey = own_profile()[:16] + b"GRAY" + own_profile()[20:]
     buffer = io.BytesIO()
     picture.save(
         buffer, "WEBP", lossless=True, icc_profile=grey, exif=b"Exif\0\0II*\0\xff\xff\xff\xff"

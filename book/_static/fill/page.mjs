@@ -7,7 +7,7 @@
 
 import { Engine } from "./engine.mjs";
 import { element, button, MaskCanvas, mountCompare, mountPainter, resizeMask } from "./painter.mjs";
-import { readPicture, toPng, toShownPng } from "./pictures.mjs";
+import { encoded, readPicture, toPng, toShownPng } from "./pictures.mjs";
 
 const DIFFUSION = { name: "diffusion", label: "Diffusion", size: 0 };
 const here = (file) => new URL(file, import.meta.url).href;
@@ -156,7 +156,7 @@ class FillPage {
     const { width, height } = canvas; // as it is shown and painted on
     const hole = new MaskCanvas(width, height);
     for (const stroke of picture.strokes) hole.draw(stroke);
-    this.picture = { ...picture, width, height, full };
+    this.picture = { ...picture, canvas, width, height, full };
     this.painter?.destroy();
     this.thumbnails.forEach((node, k) => node.setAttribute("aria-pressed", String(this.pictures[k] === picture)));
     this.painter = await mountPainter(this.place, {
@@ -333,7 +333,7 @@ class FillPage {
     const label = this.beside.selectedOptions[0].textContent;
     let before = this.fills.get(choice);
     if (choice === "hole") before = await painter.holed();
-    if (choice === "original") before = await toShownPng(picture.full);
+    if (choice === "original") before = await encoded(picture.canvas);
     if (this.painter !== painter || this.fills.get(shown) !== after) return;
     this.stopComparing?.();
     this.stopComparing = mountCompare(painter.result, { before, after, labels: [label, this.#label(shown)], description: `${picture.label},` });

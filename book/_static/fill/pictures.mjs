@@ -58,7 +58,10 @@ function onSheet({ width, height, pixels }) {
   return canvas;
 }
 
-const encoded = (canvas) => new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+// A PNG of what is on a canvas.
+export function encoded(canvas) {
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+}
 
 // A PNG of pixels, with what the file kept beside them.
 export async function toPng(full) {
