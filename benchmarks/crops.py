@@ -13,17 +13,14 @@ Holes are discs in scikit-image's photographs at their own size and in rendered 
 pixels, of which one is enlarged to 4096. PSNR is over the missing pixels, LPIPS over the hole and
 as much around it; both are means over holes. Seconds are of the processor, on one thread, so that
 other work on the machine does not count. Memory is the peak of a process of its own above what it
-held before.
+held before: of one hole in the first and the last picture of a kind.
 """
 
 from __future__ import annotations
 
 import json
-import resource
-import struct
 import subprocess
 import sys
-import tempfile
 import time
 import types
 from collections import defaultdict
@@ -34,16 +31,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from measure import arguments, peak_above, save
-from PIL import Image, ImageCms
+from PIL import Image
+from telephone import telephone
 
 from labkit import inpainting
 from labkit.crops import crops
 from labkit.data.photos import photo
 from labkit.evaluation.lpips import LPIPS
 from labkit.faces import render
-from labkit.images import read_image
 from labkit.inpainting import inpaint
-from labkit.masks import write_mask
 from labkit.nn.weights import load_generator
 
 BEFORE = "d869d40"  # the last commit with tiles
@@ -53,6 +49,7 @@ HOLES = {  # kind of picture → network, diameters of holes
     "photographs": ("celeba", (24, 48, 96, 160)),
     "faces": ("faces", (24, 48, 80, 128, 192, 320)),
 }
+ORIGINAL = 128  # largest hole whose cut-out is taken as it is
 TWELVE = (3000, 4000)  # a photograph of 12 megapixels
 TWELVES = ("telea", "ns", "biharmonic", "gmcnn", "mean", "black", "biharmonic, a tenth")
 
@@ -116,6 +113,19 @@ def old_inpaint() -> Callable[..., np.ndarray]:
     return module.inpaint
 
 
+def ways_for(
+    generator: torch.nn.Module, shape: tuple[int, ...], diameter: int
+) -> dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
+    """What is compared on a hole, by its name."""
+    ways = {f"crops {c:g}": partial(with_context, c, generator) for c in CONTEXTS}
+    ways |= {"prior": partial(prior, generator)}
+    if shape[0] <= 2048:
+        ways |= {"whole": partial(whole, generator)}
+    if diameter <= ORIGINAL:
+        ways |= {"original": partial(inpaint, generator=generator, scale="original")}
+    return ways
+
+
 def score(
     ways: dict[str, Callable], image: np.ndarray, mask: np.ndarray, lpips: LPIPS | None
 ) -> dict[str, dict[str, float]]:
@@ -143,12 +153,7 @@ def compare(kind: str, quick: bool, lpips: LPIPS | None) -> list[dict[str, objec
         rng = np.random.default_rng(diameter)
         for image in shown:
             mask = disc(image.shape[:2], diameter, rng)
-            ways = {f"crops {c:g}": partial(with_context, c, generator) for c in CONTEXTS}
-            ways |= {"prior": partial(prior, generator)}
-            if image.shape[0] <= 2048:
-                ways |= {"whole": partial(whole, generator)}
-            if diameter <= 128:
-                ways |= {"original": partial(inpaint, generator=generator, scale="original")}
+            ways = ways_for(generator, image.shape, diameter)
             for name, values in score(ways, image, mask, lpips).items():
                 for measure, value in values.items():
                     means[name][measure].append(value)
@@ -182,6 +187,34 @@ def against_tiles(lpips: LPIPS | None) -> dict[str, object]:
     return {"weights": place.name, "commit": BEFORE, "ways": averaged(means)}
 
 
+def example(kind: str, which: int) -> tuple[torch.nn.Module, np.ndarray, int]:
+    """The network, a picture, and the diameter of the largest hole that every way takes."""
+    network, diameters = HOLES[kind]
+    image = pictures(kind, quick=False)[which]
+    return load_generator(network), image, max(each for each in diameters if each <= ORIGINAL)
+
+
+def one_hole(name: str) -> Callable[[], object]:
+    """The fill of an example in one way."""
+    kind, which, way = name.split(", ")
+    generator, image, diameter = example(kind, int(which))
+    mask = disc(image.shape[:2], diameter, np.random.default_rng(diameter))
+    return partial(ways_for(generator, image.shape, diameter)[way], image, mask)
+
+
+def memory() -> list[dict[str, object]]:
+    """A row for the first and the last picture of each kind: MiB of each way."""
+    rows = []
+    for kind in HOLES:
+        for which in (0, -1):
+            generator, image, diameter = example(kind, which)
+            ways = ways_for(generator, image.shape, diameter)
+            used = {way: in_a_process(f"{kind}, {which}, {way}")["peak_mib"] for way in ways}
+            size = [image.shape[1], image.shape[0]]
+            rows.append({"pictures": kind, "size": size, "hole": diameter, "peak_mib": used})
+    return rows
+
+
 def twelve(name: str) -> Callable[[], object]:
     """A fill of 12 megapixels: by a method, of one hole of 500 pixels or of a tenth of it all."""
     method, _, kind = name.partition(", ")
@@ -196,51 +229,8 @@ def twelve(name: str) -> Callable[[], object]:
     return partial(inpaint, image, mask, method, generator=generator)
 
 
-def display_p3() -> bytes:
-    """A colour profile with the primaries of Display P3: that of sRGB with three tags changed."""
-    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    primaries = {b"rXYZ": (0.51512, 0.24120, -0.00105), b"gXYZ": (0.29198, 0.69225, 0.04189)}
-    primaries[b"bXYZ"] = (0.15710, 0.06657, 0.78407)
-    (count,) = struct.unpack_from(">I", profile, 128)
-    for entry in range(132, 132 + 12 * count, 12):
-        name, at, _ = struct.unpack_from(">4sII", profile, entry)
-        if name in primaries:
-            fixed = (round(65536 * value) for value in primaries[name])
-            struct.pack_into(">3i", profile, at + 8, *fixed)
-    return bytes(profile)
-
-
-def telephone() -> dict[str, object]:
-    """A JPEG of 24 megapixels on its side in Display P3, with a hole of 400 pixels, by the command:
-    what was kept, seconds, and the memory of the process in all."""
-    with tempfile.TemporaryDirectory() as name:
-        folder, exif = Path(name), Image.Exif()
-        profile = display_p3()  # each has the time it was made at
-        exif[0x0112], exif[0x010F] = 6, "Maker"
-        enlarged = Image.fromarray(photo("retina")).resize((6000, 4000), Image.Resampling.BICUBIC)
-        enlarged.save(folder / "photo.jpg", exif=exif, icc_profile=profile, dpi=(300, 300))
-        mask = np.zeros((6000, 4000), bool)
-        mask[2800:3200, 1800:2200] = True
-        write_mask(folder / "mask.png", mask)
-        line = [sys.executable, "-m", "labkit", "inpaint", "photo.jpg", "mask.png"]
-        subprocess.run([*line, "-o", "filled.png", "--device", "cpu"], cwd=folder, check=True)
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        with Image.open(folder / "filled.png") as file:
-            known = np.asarray(file)[~mask] == read_image(folder / "photo.jpg")[~mask]
-            found = file.getexif()
-            return {
-                "known_pixels_equal": bool(known.all()),
-                "profile_equal": file.info["icc_profile"] == profile,
-                "orientation": found[0x0112],
-                "maker": found[0x010F],
-                "dpi": [round(value) for value in file.info["dpi"]],
-                "seconds": round(used.ru_utime + used.ru_stime, 1),
-                "peak_mib": round(used.ru_maxrss / 1024),
-            }
-
-
 def in_a_process(name: str) -> dict[str, float]:
-    """Seconds and memory of `twelve(name)`."""
+    """Seconds and memory of `twelve(name)` or `one_hole(name)`."""
     line = [sys.executable, __file__, "--child", name, "--threads", "1"]
     done = subprocess.run(line, check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1])
@@ -254,13 +244,14 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     if options.child:
         seconds = []
+        task = (one_hole if options.child.count(", ") == 2 else twelve)(options.child)
 
         def timed(run: Callable) -> None:
             start = time.process_time()
             run()
             seconds.append(round(time.process_time() - start, 1))
 
-        peak = peak_above(partial(timed, twelve(options.child)), "cpu")
+        peak = peak_above(partial(timed, task), "cpu")
         print(json.dumps({"seconds": seconds[0], "peak_mib": round(peak)}))
         return
     lpips = LPIPS(options.squeezenet) if options.squeezenet else None
@@ -269,6 +260,7 @@ def main() -> None:
     }
     if not options.quick:
         parts["tiles"] = partial(against_tiles, lpips)
+        parts["memory"] = memory
         parts["telephone"] = telephone
         parts["twelve_megapixels"] = lambda: {name: in_a_process(name) for name in TWELVES}
     for name in options.only or parts:

@@ -8,20 +8,18 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import latency
 import numpy as np
+import pipeline
 import pytest
+import release
 import torch
+import training_step
 
 from labkit.losses.id_mrf import id_mrf
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ROOT / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
-
-import latency  # noqa: E402
-import pipeline  # noqa: E402
-import release  # noqa: E402
-import training_step  # noqa: E402
 
 # The benchmark has the name of the function that it measures.
 id_mrf_benchmark = importlib.import_module("id_mrf")

@@ -8,7 +8,6 @@ import re
 import shutil
 import struct
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import fill_reference
@@ -17,9 +16,10 @@ import numpy as np
 import pytest
 import vendor
 from browsing import chromium, drag, needs_chromium
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, PngImagePlugin
 from scipy import ndimage
 from serve import CHROMIUM, served
+from telephone import display_p3
 
 from labkit.data.photos import photo
 from labkit.faces import RenderedFaces
@@ -30,6 +30,7 @@ pytest.importorskip("onnxruntime")
 ROOT = Path(__file__).resolve().parent.parent
 STATIC = ROOT / "_build" / "static"  # what `make html` fetches and exports is used again
 FILL = ROOT / "book" / "_static" / "fill"
+P3 = display_p3()  # it holds the second at which it was made
 PLACE = "some/book/"  # under the address of the server
 
 pytestmark = needs_chromium
@@ -163,7 +164,7 @@ def test_a_face_is_filled_as_in_python_and_nothing_leaves_the_site(visit, addres
     assert not visit.loaded("ort.") and not visit.loaded(".onnx")
     assert not visit.loaded("worker.mjs")
     visit.paint((0.2, 0.05), (0.8, 0.35))
-    visit.page.wait_for_function("fill.ready.has('faces-64')")  # the first touch fetches it
+    visit.page.wait_for_function("fill.networks.ready.has('faces-64')")  # the first touch fetches it
     assert visit.loaded("ort.wasm") and visit.loaded("faces-64.onnx")
     assert not visit.loaded("celeba")
     visit.press_fill()
@@ -327,7 +328,7 @@ def test_by_finger_on_a_phone(browser, address):
         finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
         page.wait_for_timeout(200)
     assert visit.mask()[38, 40:76].all()
-    page.wait_for_function("fill.ready.has('faces-64')")
+    page.wait_for_function("fill.networks.ready.has('faces-64')")
     page.get_by_role("button", name="Fill", exact=True).tap()
     visit.says(" dB")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -379,9 +380,8 @@ def test_a_photograph_of_24_megapixels_comes_back_whole(visit):
     stored = Image.fromarray(np.ascontiguousarray(np.rot90(upright)))
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "labkit"
-    profile = own_profile()
     buffer = io.BytesIO()
-    stored.save(buffer, "JPEG", quality=92, exif=exif, icc_profile=profile, dpi=(300, 150))
+    stored.save(buffer, "JPEG", quality=92, exif=exif, icc_profile=P3, dpi=(300, 150))
     visit.page.set_default_timeout(120_000)
     visit.choose(buffer.getvalue(), "holiday.jpg")
     assert "saved at its 4000 × 6000 pixels" in visit.says("shown smaller")
@@ -395,7 +395,7 @@ def test_a_photograph_of_24_megapixels_comes_back_whole(visit):
         visit.page.get_by_text("Download the result").click()
     with Image.open(download.value.path()) as result:
         found = np.asarray(result)
-        assert result.info["icc_profile"] == profile
+        assert result.info["icc_profile"] == P3
         assert result.getexif()[0x0112] == 1 and result.getexif()[0x010F] == "labkit"
         assert result.info["dpi"] == pytest.approx((150, 300), abs=0.1)
     with visit.page.expect_download() as download:
@@ -413,13 +413,6 @@ def test_a_photograph_of_24_megapixels_comes_back_whole(visit):
     inside = mask & ~ndimage.binary_erosion(mask)
     step = found[inside].astype(float).mean(0) - found[edge].astype(float).mean(0)
     assert np.abs(step).max() < 2  # no seam
-
-
-@cache  # a profile holds the second at which it was made
-def own_profile() -> bytes:
-    """A profile that is not quite that of sRGB."""
-    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    return bytes(profile[:100]) + b"P3" + bytes(profile[102:])
 
 
 def test_what_a_file_holds_beside_its_pixels(visit):
@@ -441,10 +434,10 @@ def test_what_a_file_holds_beside_its_pixels(visit):
     text.add_text("Comment", "kept")
     text.add_itxt("XML:com.adobe.xmp", "<x/>")
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", pnginfo=text, icc_profile=own_profile(), dpi=(200, 200))
+    picture.save(buffer, "PNG", pnginfo=text, icc_profile=P3, dpi=(200, 200))
     found = saved(buffer.getvalue(), "text.png")
     assert found.info["Comment"] == "kept" and "XML:com.adobe.xmp" not in found.info
-    assert found.info["icc_profile"] == own_profile() and round(found.info["dpi"][0]) == 200
+    assert found.info["icc_profile"] == P3 and round(found.info["dpi"][0]) == 200
     # EXIF with a thumbnail of what was there before.
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 1, "a cat"
@@ -456,7 +449,7 @@ def test_what_a_file_holds_beside_its_pixels(visit):
     found = saved(buffer.getvalue(), "exif.jpg")
     assert found.getexif()[0x010E] == "a cat" and thumbnail not in found.info["exif"]
     # A profile of grey levels says nothing of an RGB result; damaged EXIF is left out.
-    grey = own_profile()[:16] + b"GRAY" + own_profile()[20:]
+    grey = P3[:16] + b"GRAY" + P3[20:]
     buffer = io.BytesIO()
     picture.save(
         buffer, "WEBP", lossless=True, icc_profile=grey, exif=b"Exif\0\0II*\0\xff\xff\xff\xff"

@@ -9,15 +9,12 @@ import sys
 import tarfile
 from pathlib import Path
 
-import numpy as np
-import pytest
-import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
-
 import card
 import card_data
 import card_steps
+import numpy as np
+import pytest
+import torch
 
 from labkit.evaluation.pairs import Pairs
 from labkit.faces import RenderedFaces

@@ -5,15 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import sys
 import tarfile
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
-
 import vendor
 
 

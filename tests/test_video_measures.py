@@ -8,14 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import video
+import video_clips
 
 from labkit.evaluation.metrics import PERFECT
 from labkit.video.measures import flicker, score, warping_error
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
-
-import video
-import video_clips
 
 
 def test_a_perfect_fill_scores_perfectly() -> None:

@@ -21,7 +21,7 @@ export function ways(kernel, dilations) {
 // --- the drawing ---------------------------------------------------------------------------------
 
 const KERNELS = { 3: "3", 5: "5", 7: "7" };
-const DILATIONS = Array.from({ length: 16 }, (_, k) => k + 1);
+const DILATIONS = Array.from({ length: 27 }, (_, k) => k + 1);
 const PRESETS = { "2 4 8 16": "2 4 8 16", "1 2 4 8": "1 2 4 8", "1 2 5 9": "1 2 5 9", "4 4 4 4": "4 4 4 4" };
 const SKIPPED = [251, 250, 247];
 const [PLANE, LINE] = [300, 74];

@@ -2,7 +2,7 @@
 // profile, EXIF, resolution, a PNG's text. EXIF says upright, as a browser turns it, and loses its thumbnail,
 // which shows what was there before; XMP, which may hold another, is left out. labkit/kept.py does the same.
 
-const COPIED = ["gAMA", "cHRM", "sRGB", "cICP", "pHYs", "tEXt", "zTXt", "iTXt"]; // from PNG to PNG
+const COPIED = ["gAMA", "cHRM", "sRGB", "cICP", "tEXt", "zTXt", "iTXt"]; // from PNG to PNG
 const LEFT_OUT = ["XML:com.adobe.xmp\0", "Raw profile type "];
 const OWN_COLOURS = ["gAMA", "cHRM", "sRGB", "iCCP", "cICP"]; // of the browser's PNG, which yield to the file's
 const [TURN, THUMBNAIL, THUMBNAIL_LENGTH] = [0x0112, 0x0201, 0x0202];
@@ -50,7 +50,7 @@ function ofJpeg(bytes, found) {
     if (begins("ICC_PROFILE\0")) profile[body[12]] = body.subarray(14);
     if (begins("JFIF\0") && body[7]) {
       const metres = body[7] === 1 ? 0.0254 : 0.01;
-      found.density = [8, 10].map((place) => Math.round(viewOf(body).getUint16(place) / metres));
+      found.density = [8, 10].map((place) => Math.round(viewOf(body).getUint16(place) / metres)).concat(1);
     }
   }
   if (profile.length) found.profile = joined(...profile.filter(Boolean));
@@ -60,6 +60,7 @@ async function ofPng(bytes, found) {
   found.deep = bytes[24] > 8;
   for (const [kind, body] of chunksOf(bytes)) {
     if (kind === "eXIf") found.exif = body;
+    if (kind === "pHYs") found.density = [viewOf(body).getUint32(0), viewOf(body).getUint32(4), body[8]];
     if (kind === "iCCP") found.profile = await through(new DecompressionStream("deflate"), body.subarray(body.indexOf(0) + 2));
     if (COPIED.includes(kind) && !LEFT_OUT.some((text) => latin(body.subarray(0, text.length)) === text)) found.copied.push([kind, body.slice()]);
   }
@@ -92,9 +93,9 @@ async function asChunks({ profile, exif, density, copied, deep }) {
     }
   }
   if (density) {
-    const body = new Uint8Array(9);
-    (turned > 4 ? density.reverse() : density).forEach((value, k) => viewOf(body).setUint32(4 * k, value));
-    body[8] = 1; // a metre
+    const [across, down, unit] = density; // 1 is the metre, 0 a ratio
+    const body = new Uint8Array([0, 0, 0, 0, 0, 0, 0, 0, unit]);
+    [across, down].forEach((value, k) => viewOf(body).setUint32(turned > 4 ? 4 - 4 * k : 4 * k, value));
     chunks.push(["pHYs", body]);
   }
   return { chunks, raw, deep };

@@ -5,13 +5,12 @@
 //   data-models    names of networks of manifest.json, as "a b"; by default all of them
 //   data-pictures  names of pictures of manifest.json; by default all of them
 
-import { Engine } from "./engine.mjs";
+import { megabytes, Networks } from "./networks.mjs";
 import { element, button, MaskCanvas, mountCompare, mountPainter, resizeMask } from "./painter.mjs";
-import { encoded, readPicture, toPng, toShownPng } from "./pictures.mjs";
+import { about, encoded, readPicture, toPng, toShownPng } from "./pictures.mjs";
 
 const DIFFUSION = { name: "diffusion", label: "Diffusion", size: 0 };
 const here = (file) => new URL(file, import.meta.url).href;
-const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 
 // The entries of a list that a block asks for, in its order.
 function chosen(entries, names) {
@@ -21,16 +20,6 @@ function chosen(entries, names) {
     if (!found) throw new Error(`manifest.json has no entry "${name}"`);
     return found;
   });
-}
-
-// What one should know of a picture of one's own before one paints.
-function about({ canvas, full, was, deep }) {
-  const [large, filled] = [was.join(" × "), `${full.width} × ${full.height}`];
-  const said = [];
-  if (filled !== large) said.push(`Your picture has ${large} pixels. It is filled and saved at ${filled}.`);
-  else if (full.width > canvas.width) said.push(`Your picture is shown smaller. It is filled and saved at its ${large} pixels.`);
-  if (deep) said.push("It has 16 bits a channel, of which this page keeps 8; labkit inpaint keeps them all.");
-  return said.map((sentence) => `${sentence} `).join("");
 }
 
 // Throws an Error that says why a hole cannot be filled.
@@ -54,19 +43,14 @@ export async function mountFillPage(block) {
 
 class FillPage {
   constructor(block, { models, pictures, runtime, first }) {
-    Object.assign(this, { block, models, pictures, runtime, first });
+    Object.assign(this, { block, models, pictures, first });
     this.busy = false; // with a fill
-    this.ready = new Set(); // names of networks that are loaded
-    this.loading = new Map(); // name → a promise
-    this.engine = new Engine(() => {
-      this.ready.clear();
-      this.loading.clear();
-    });
+    this.networks = new Networks(runtime);
     this.fills = new Map(); // method → a PNG to look at, of the hole as it is now
     this.filled = null; // RGBA bytes of the last of them, as large as the picture
     this.#build();
     // A page that is left and found again by "back" may have lost its worker in between.
-    addEventListener("pagehide", () => this.engine.stop("The fill was interrupted. Press Fill again."));
+    addEventListener("pagehide", () => this.networks.stop("The fill was interrupted. Press Fill again."));
   }
 
   #build() {
@@ -205,11 +189,11 @@ class FillPage {
     const said = [];
     if (!model) said.push("Diffusion makes each missing pixel the mean of its neighbours. It knows this picture and nothing else, and needs no download.");
     else {
-      const sizes = `${megabytes(this.runtime.binary.bytes)} of runtime and ${megabytes(model.bytes)} of network`;
+      const sizes = `${megabytes(this.networks.runtime.binary.bytes)} of runtime and ${megabytes(model.bytes)} of network`;
       const trained = model.data ? `, trained on: ${model.data}` : "";
       const terms = model.terms ? ` Terms: ${model.terms}.` : "";
       said.push(`A GMCNN that sees ${model.size} × ${model.size} pixels at a time${trained}.${terms}`);
-      if (!this.ready.has(model.name)) said.push(`Your first stroke fetches ${sizes}, once.`);
+      if (!this.networks.ready.has(model.name)) said.push(`Your first stroke fetches ${sizes}, once.`);
     }
     said.push(`Picture: ${label} (${credit}). Nothing is sent anywhere.`);
     this.about.textContent = said.join(" ");
@@ -236,41 +220,23 @@ class FillPage {
     if (model) this.load(model).catch((error) => this.#say(error.message));
   }
 
-  // Fetch and start a network; the same promise for as long as it runs.
   load(model) {
-    if (typeof WebAssembly === "undefined")
-      return Promise.reject(new Error("This browser has no WebAssembly (or it is switched off), which the network needs. Diffusion works without it."));
-    if (!this.loading.has(model.name)) {
-      const started = this.#load(model).catch((error) => {
-        this.loading.delete(model.name);
-        throw error;
-      });
-      this.loading.set(model.name, started);
-    }
-    return this.loading.get(model.name);
-  }
-
-  async #load(model) {
-    const total = model.bytes + (this.ready.size ? 0 : this.runtime.binary.bytes);
-    const request = { runtime: this.runtime, model: { ...model, name: "The network" } };
-    let had = 0;
-    this.bar.value = 0;
-    this.progress.hidden = false;
-    this.#say(`Fetching ${megabytes(total)} …`);
-    try {
-      await this.engine.ask({ task: "prepare", ...request }, ({ bytes }) => {
-        had += bytes;
-        this.bar.value = Math.min(had / total, 1);
-      });
-    } finally {
-      this.progress.hidden = true;
-    }
-    this.ready.add(model.name);
-    if (!this.busy) {
-      this.#say("The network is ready.");
-      this.engine.ask({ task: "warm", ...request }).catch(() => {}); // a fill will tell what is wrong
-    }
-    this.#describe();
+    return this.networks.load(model, {
+      begun: (bytes) => {
+        this.bar.value = 0;
+        this.progress.hidden = false;
+        this.#say(`Fetching ${megabytes(bytes)} …`);
+      },
+      moved: (share) => (this.bar.value = share),
+      ended: () => (this.progress.hidden = true),
+      ready: () => {
+        if (!this.busy) {
+          this.#say("The network is ready.");
+          this.networks.warm(model);
+        }
+        this.#describe();
+      },
+    });
   }
 
   async fill(method) {
@@ -285,10 +251,8 @@ class FillPage {
       const painted = painter.mask.slice(); // it may have been painted while the network was fetched
       checkHole(painted);
       painter.say("Filling …");
-      const request = { task: "fill", width, height, pixels, mask: this.#fullMask(painted), runtime: this.runtime, model };
-      const answer = await this.engine.ask(request, ({ event, done, of }) => {
-        if (event === "filled") painter.say(`Filling part ${done + 1} of ${of} …`);
-      });
+      const request = { width, height, pixels, mask: this.#fullMask(painted) };
+      const answer = await this.networks.fill(request, model, (done, of) => painter.say(`Filling part ${done + 1} of ${of} …`));
       if (this.painter !== painter) return; // another picture was chosen meanwhile
       if (painter.mask.some((missing, at) => missing !== painted[at])) return painter.say("The hole changed while it was filled. Press Fill again.");
       this.#keep(method, answer.pixels, await toShownPng({ width, height, pixels: answer.pixels }));

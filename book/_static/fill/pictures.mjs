@@ -72,3 +72,13 @@ export async function toPng(full) {
 export async function toShownPng(full) {
   return encoded(await shown(onSheet(full)));
 }
+
+// What one should know of a picture of one's own before one paints.
+export function about({ canvas, full, was, deep }) {
+  const [large, filled] = [was.join(" × "), `${full.width} × ${full.height}`];
+  const said = [];
+  if (filled !== large) said.push(`Your picture has ${large} pixels. It is filled and saved at ${filled}.`);
+  else if (full.width > canvas.width) said.push(`Your picture is shown smaller. It is filled and saved at its ${large} pixels.`);
+  if (deep) said.push("It has 16 bits a channel, of which this page keeps 8; labkit inpaint keeps them all.");
+  return said.map((sentence) => `${sentence} `).join("");
+}
