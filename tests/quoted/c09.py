@@ -52,7 +52,6 @@ def quotes() -> list[str]:
         f"{settings['steps']} steps, rendered faces",
         f"has had {settings['steps']} steps",
         f"draw a face in {settings['steps']} steps",
-        f"The study below took {study['minutes']:.0f} minutes for fifteen runs",
         *(item.format(name, *values) for name, values in items.items()),
         "scores {:.2f}, {:.2f} and {:.2f} dB".format(*sorted(runs["a2"])),
         f"by {-rings['se-report', 1]['mean']:.1f} grey levels of {errors[0]:.0f}",

@@ -67,36 +67,21 @@ def attention() -> list[str]:
     with_critics = settings["steps"] - settings["warm_up"]
     assert 4 * with_critics == settings["steps"]  # "the last quarter"
     curves = [arm["curves"][period] for arm in found.values() for period in PERIODS]
-    most = max(curves, key=lambda curve: max(curve["mean"]))["mean"]
-    assert most[0] == max(most)  # "at the first measurement"
-    assert sum(curve["mean"][-1] < curve["mean"][0] for curve in curves) >= 8  # not only one or two
-
+    most = max(max(curve["mean"]) for curve in curves)
     joined = curves[0]["step"].index(settings["warm_up"])
-    assert all(curve["mean"][-1] < curve["mean"][joined] for curve in curves)
-    added = {
-        (name, period): interval([run[-1] - run[joined] for run in arm["curves"][period]["runs"]])
+    grown = {
+        (first, period, name): interval(
+            [run[-1] - run[first] for run in arm["curves"][period]["runs"]]
+        )
+        for first in (0, joined)
+        for period in PERIODS
         for name, arm in found.items()
-        for period in PERIODS
     }
-    assert all(high < 0.55 for (_, period), (_, _, high) in added.items() if period == PERIODS[1])
-    at_2 = {name: added[name, PERIODS[0]][2] for name in found}
-    assert [name for name, high in at_2.items() if high > 1] == ["a2", "a2-report"]
-    steps = sorted(-middle for middle, _, _ in added.values())
-    others = [high for (name, _), (_, _, high) in added.items() if not name.startswith("a2")]
-    assert max(others) < 1  # "all others end below 1 dB"
-    whole = {
-        period: {
-            name: interval([run[-1] - run[0] for run in arm["curves"][period]["runs"]])
-            for name, arm in found.items()
-        }
-        for period in PERIODS
-    }
-    grown = whole[PERIODS[0]]
-    assert [name for name, (middle, _, _) in grown.items() if middle > 0] == ["a2-report"]
-    ends = sorted((high, name) for name, (_, _, high) in grown.items())
-    assert ends[0][1] == "base"
-    rise = f"{ends[1][0]:.1f} to {ends[-1][0]:.1f} dB"
-    slow = [(abs(middle), high) for middle, _, high in whole[PERIODS[1]].values()]
+    assert all(low < 0.05 for _, low, _ in grown.values())  # "not shown for any network"
+    at_2 = [grown[0, PERIODS[0], name] for name in found]
+    assert max(high for _, _, high in at_2) == max(high for _, _, high in grown.values())
+    wide = sorted((high - low) / 2 for _, low, high in at_2)[1:]
+    rise = f"{max(high for _, _, high in at_2):.1f} dB"
 
     published = [minus(found["a2"], found["se"], period) for period in PERIODS]
     moments = [moment for period in published for moment in period]
@@ -105,29 +90,19 @@ def attention() -> list[str]:
     own = minus(found["a2-report"], found["se-report"], "checkerboard 4")
     assert len(own) == 8 and all(middle > 0 for middle, _, _ in own)
     assert sum(low > 0 for _, low, _ in own) == 3
-    above, low, _ = minus(found["a2-report"], found["base"], "checkerboard 4")[-1]
-    assert low > 0
     psnr = found["a2"]["final"]["psnr"]
     middles = [middle for middle, _, _ in own]
     return [
         f"--seeds {settings['seeds']} --steps {settings['steps']} \\ "
         f"--width {settings['width']} --precision {settings['precision']}",
-        f"The highest mean of any network at any moment is {max(most):.1f} dB",
-        f"No mean rises while the critics are on (-{steps[0]:.1f} to -{steps[-1]:.1f} dB at both",
-        f"`a2` and `a2-report` reach {at_2['a2']:.1f} and {at_2['a2-report']:.1f} dB",
+        f"The highest mean of any network at any moment is {most:.1f} dB",
         f"intervals reach up to {max(max(curve['high']) for curve in curves):.1f} dB",
         "All sixteen intervals contain zero",
-        f"at all eight moments, from {min(middles):.1f} to {max(middles):.1f} dB, and three of "
-        "the eight intervals exclude zero",
-        f"`a2-report` is also {above:.1f} dB above `base`",
-        f"rises by {grown['a2-report'][0]:.1f} dB in `a2-report`. That",
-        f"A rise of {ends[0][0]:.1f} dB is not excluded for `base`, and one of {rise}",
-        f"all means change by {max(change for change, _ in slow):.1f} dB or less, and the upper "
-        f"ends are {min(high for _, high in slow):.1f} to {max(high for _, high in slow):.1f} dB",
-        f"In {settings['steps']} steps a rise is not shown for any of the five; for four of them "
-        f"one of {rise} at period 2",
-        f"a rise of {rise} is not excluded for four of them. While the critics are on, no mean "
-        f"rises; {max(at_2.values()):.1f} dB is not excluded",
+        "at all eight moments, and three of the eight intervals exclude zero",
+        f"of four networks reach about {wide[0]:.0f} to {wide[-1]:.0f} dB to either side",
+        f"is not shown for any network; from the first to the last, one of up to {rise}",
+        f"in {settings['steps']} steps a rise of the pattern",
+        f"one of up to {rise} at period 2 is not excluded",
         f"`a2` in our table reaches {(psnr['high'] - psnr['low']) / 2:.1f} dB to either side",
         f"a hint of up to {max(middles):.0f} dB at period 4",
     ]

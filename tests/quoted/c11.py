@@ -77,7 +77,7 @@ def attempts() -> list[str]:
     apart = base["validation"] - celeba["validation"]
     return [
         f"ends at {celeba['validation']:.2f} dB in one run and at {base['validation']:.2f} dB in",
-        f"cannot share out the {apart:.2f} dB",
+        f"cannot apportion the {apart:.2f} dB",
         f"and ended at {wide['validation']:.2f} and {last['validation']:.2f} dB",
         f"{base['validation'] - last['validation']:.2f} dB behind `base-0`",
         f"crops from {100 * celeba['settings']['data.augmentation.smallest_crop']:.0f} % of a",

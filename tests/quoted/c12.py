@@ -9,6 +9,8 @@ from quoted import interval, results, spread_of_seeds
 
 FACTS: dict[str, str] = {
     "1.45": "27.72 - 26.27, two of the averages stored in the report's notebook",
+    "22.26": "28.28 - 6.02, the base's raw score on the true scale",
+    "3.3": "25.58 - 22.26",
     "6.02": "20 log10 2, what data_range=2 adds to data_range=1",
 }
 
@@ -159,7 +161,7 @@ def the_rows() -> list[str]:
         f"our base has {base:.2f} dB without attention, and the report's best row {SE}",
         f"the report's SE is {SE - A2:.2f} dB above its A², ours {order:.2f} dB below",
         f"±{chance[0]:.2f} dB, within which the composited scores of two equal networks",
-        f"its SE is {raw[shortcut]['mean']:.2f} dB ahead of the base, "
+        f"report's SE is {raw[shortcut]['mean']:.2f} dB ahead of the base, "
         f"{raw[shortcut]['low']:.2f} to {raw[shortcut]['high']:.2f}",
         f"the difference is {less[shortcut]['mean']:+.2f} dB, and its interval covers zero",
         f"At 128 pixels it has {unlearnt['GMCNN']:.2f} dB. Navier–Stokes, which learns nothing, "
