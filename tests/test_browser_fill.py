@@ -164,7 +164,8 @@ def test_a_face_is_filled_as_in_python_and_nothing_leaves_the_site(visit, addres
     assert not visit.loaded("ort.") and not visit.loaded(".onnx")
     assert not visit.loaded("worker.mjs")
     visit.paint((0.2, 0.05), (0.8, 0.35))
-    visit.page.wait_for_function("fill.networks.ready.has('faces-64')")  # the first touch fetches it
+    # The first touch fetches it.
+    visit.page.wait_for_function("fill.networks.ready.has('faces-64')")
     assert visit.loaded("ort.wasm") and visit.loaded("faces-64.onnx")
     assert not visit.loaded("celeba")
     visit.press_fill()

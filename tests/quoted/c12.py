@@ -154,8 +154,8 @@ def the_rows() -> list[str]:
     base = wide["GMCNN, as reported"]
     assert abs(base - SE) < 0.1  # "level with the report's best row"
     order = raw[product]["mean"] - raw[shortcut]["mean"]
-    unlearnt = {name: row["psnr"]["mean"] for name, row in small.items()}
-    assert max(unlearnt[name] for name in seeds) < unlearnt["biharmonic"]
+    unlearned = {name: row["psnr"]["mean"] for name, row in small.items()}
+    assert max(unlearned[name] for name in seeds) < unlearned["biharmonic"]
     return [
         f"at its 256 pixels, our base has {base:.2f} dB, level with the report's best row",
         f"our base has {base:.2f} dB without attention, and the report's best row {SE}",
@@ -164,9 +164,9 @@ def the_rows() -> list[str]:
         f"report's SE is {raw[shortcut]['mean']:.2f} dB ahead of the base, "
         f"{raw[shortcut]['low']:.2f} to {raw[shortcut]['high']:.2f}",
         f"the difference is {less[shortcut]['mean']:+.2f} dB, and its interval covers zero",
-        f"At 128 pixels it has {unlearnt['GMCNN']:.2f} dB. Navier–Stokes, which learns nothing, "
-        f"has {unlearnt['ns']:.2f} dB and the biharmonic fill {unlearnt['biharmonic']:.2f}",
-        f"None of these rows reaches the biharmonic fill ({unlearnt['biharmonic']:.2f}",
+        f"At 128 pixels it has {unlearned['GMCNN']:.2f} dB. Navier–Stokes, which learns nothing, "
+        f"has {unlearned['ns']:.2f} dB and the biharmonic fill {unlearned['biharmonic']:.2f}",
+        f"None of these rows reaches the biharmonic fill ({unlearned['biharmonic']:.2f}",
         f"it is {raw[product]['mean']:.2f} dB ahead of the base, and composited "
         f"{-less[product]['mean']:.2f} dB behind it ({-less[product]['high']:.2f} to "
         f"{-less[product]['low']:.2f})",
