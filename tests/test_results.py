@@ -118,7 +118,7 @@ def test_chapter_8_quotes_the_benchmark() -> None:
     assert 45 < last["baseline_mib"] / last["streamed_mib"] < 55
     assert "five times as fast as the released way, with about a fiftieth of its memory" in text
     slow = [row["image_px"] for row in record["curve"] if row["dense_s"] < row["streamed_s"]]
-    assert max(slow) == 192 and "Below 192 pixels there is nothing to gain" in text
+    assert max(slow) == 192 and "Up to 192 pixels there is no time to gain" in text
 
 
 def test_the_card_quotes_the_small_networks() -> None:

@@ -27,5 +27,5 @@ def quotes() -> list[str]:
         f"At {last['image_px']} pixels the released way takes {seconds} and {gigabytes}",
         f"less than three seconds and {last['streamed_mib'] / 1024:.2f} gigabytes",
         f"at {last['image_px']} pixels {faster} as fast as the released way",
-        "Below 192 pixels there is nothing to gain",
+        "Up to 192 pixels there is no time to gain",
     ]

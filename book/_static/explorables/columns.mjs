@@ -1,7 +1,7 @@
 // The columns of a trained network, switched on and off, and the square that each of them sees
 // (chapter 4). The network is the page's own, faces-64, whose graph takes a gate for each column.
 
-import { BLUE, FAINT, INK, ORANGE, choice, clamp, eachFrame, element, frame, movable, position, slider, svg, switches, tell } from "./figure.mjs";
+import { BLUE, FAINT, GREEN, ORANGE, choice, clamp, eachFrame, element, frame, movable, position, slider, svg, switches, tell } from "./figure.mjs";
 import { SIDE, decode, distance, load as loadFace, paint } from "./surface.mjs";
 
 export { decode };
@@ -59,7 +59,7 @@ export async function load() {
 
 const FIELD = 900; // pixels of the drawing of squares
 const SIDES = [64, 128, 256, 512];
-const LOOK = { 7: BLUE, 5: INK, 3: ORANGE };
+const LOOK = { 7: BLUE, 5: ORANGE, 3: GREEN };
 
 export function mount(host, { planes, request, engine, bytes }) {
   const state = { open: new Set(["7", "5", "3"]), hole: "eyes", side: 256, at: [32, 28], fill: null, words: "" };
@@ -69,7 +69,7 @@ export function mount(host, { planes, request, engine, bytes }) {
     caption:
       "Above, the packaged network <code>faces</code> fills the hole in your browser. A column that is off hands on two numbers a channel: its means over the missing and over the known places of this picture. " +
       "Below, the squares that one output of each column’s encoder and bottleneck can see around the pixel (853, 569 and 285 pixels), to scale, " +
-      "over a picture of the side that you choose; what lies outside the picture is its mirror image.",
+      "over a picture of the side that you choose; what lies outside the picture is drawn as its mirror image, as the paper’s padding has it; this network sees zeros there.",
   });
   parts.note.textContent = `The first fill fetches ${size}, once. Click a pixel, or move there with the arrow keys.`;
   const canvas = element("canvas", { width: SIDE, height: SIDE, ariaHidden: "true" });

@@ -4,6 +4,7 @@ export const CARD = "#fbfaf7";
 export const INK = "#26323a";
 export const BLUE = "#0072b2"; // labkit's palette, Okabe and Ito's
 export const ORANGE = "#d55e00";
+export const GREEN = "#009e73";
 export const FAINT = "#dedcd5";
 
 // cividis, every eighth of its 256 colours.
