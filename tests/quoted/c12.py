@@ -160,7 +160,8 @@ def the_rows() -> list[str]:
         f"at its 256 pixels, our base has {base:.2f} dB, level with the report's best row",
         f"our base has {base:.2f} dB without attention, and the report's best row {SE}",
         f"the report's SE is {SE - A2:.2f} dB above its A², ours {order:.2f} dB below",
-        f"±{chance[0]:.2f} dB, within which the difference between the composited scores of two equal networks",
+        f"±{chance[0]:.2f} dB, within which the difference between the composited scores of two "
+        "equal networks",
         f"report's SE is {raw[shortcut]['mean']:.2f} dB ahead of the base, "
         f"{raw[shortcut]['low']:.2f} to {raw[shortcut]['high']:.2f}",
         f"the difference is {less[shortcut]['mean']:+.2f} dB, and its interval covers zero",
