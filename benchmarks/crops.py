@@ -9,11 +9,11 @@
 * "tiles": the package before crops, of a commit that is recorded, on pictures where a network
   without a prior took overlapping tiles, or one pass of up to 1024 pixels a side.
 
-Holes are discs in scikit-image's photographs at their own size and in rendered faces of 1024
-pixels, of which one is enlarged to 4096. PSNR is over the missing pixels, LPIPS over the hole and
-as much around it; both are means over holes. Seconds are of the processor, on one thread, so that
-other work on the machine does not count. Memory is the peak of a process of its own above what it
-held before: of one hole in the first and the last picture of a kind.
+Holes are discs in scikit-image's photographs at their own size, in rendered faces of 1024 pixels
+and in one enlarged to 4096. PSNR is over the missing pixels, LPIPS over the hole and as much around
+it; both are recorded hole by hole, in the order of the pictures. Seconds are of the processor, on
+one thread, so that other work on the machine does not count. Memory is the peak of a process of its
+own above what it held before, of one hole.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import subprocess
 import sys
 import time
 import types
-from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -48,7 +47,9 @@ PHOTOS = ("astronaut", "coffee", "hubble", "retina")
 HOLES = {  # kind of picture → network, diameters of holes
     "photographs": ("celeba", (24, 48, 96, 160)),
     "faces": ("faces", (24, 48, 80, 128, 192, 320)),
+    "enlarged face": ("faces", (24, 48, 80, 128, 192, 320)),
 }
+EXAMPLES = (("photographs", 0), ("photographs", -1), ("faces", 0), ("enlarged face", 0))
 ORIGINAL = 128  # largest hole whose cut-out is taken as it is
 TWELVE = (3000, 4000)  # a photograph of 12 megapixels
 TWELVES = ("telea", "ns", "biharmonic", "gmcnn", "mean", "black", "biharmonic, a tenth")
@@ -66,9 +67,11 @@ def pictures(kind: str, quick: bool) -> list[np.ndarray]:
         return [photo(name) for name in PHOTOS[: 1 if quick else None]]
     side = 300 if quick else 1024
     render.SIZES = (32, 1024)  # more pixels than it is meant for, and as good
-    faces = list(render.render_faces(range(1 if quick else 4), side))
-    last = Image.fromarray(faces[-1])
-    return [*faces[:-1], np.asarray(last.resize((4 * side, 4 * side), Image.Resampling.BICUBIC))]
+    if kind == "faces":
+        return list(render.render_faces(range(1 if quick else 3), side))
+    (face,) = render.render_faces([3], side)
+    large = Image.fromarray(face).resize((4 * side, 4 * side), Image.Resampling.BICUBIC)
+    return [np.asarray(large)]
 
 
 def by_crops(generator: torch.nn.Module, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -114,13 +117,11 @@ def old_inpaint() -> Callable[..., np.ndarray]:
 
 
 def ways_for(
-    generator: torch.nn.Module, shape: tuple[int, ...], diameter: int
+    generator: torch.nn.Module, diameter: int
 ) -> dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]]:
     """What is compared on a hole, by its name."""
     ways = {f"crops {c:g}": partial(with_context, c, generator) for c in CONTEXTS}
-    ways |= {"prior": partial(prior, generator)}
-    if shape[0] <= 2048:
-        ways |= {"whole": partial(whole, generator)}
+    ways |= {"prior": partial(prior, generator), "whole": partial(whole, generator)}
     if diameter <= ORIGINAL:
         ways |= {"original": partial(inpaint, generator=generator, scale="original")}
     return ways
@@ -144,47 +145,40 @@ def score(
 
 
 def compare(kind: str, quick: bool, lpips: LPIPS | None) -> list[dict[str, object]]:
-    """A row for each diameter: means over pictures."""
+    """A row for each diameter: the scores of each way, in the order of the pictures."""
     network, diameters = HOLES[kind]
     generator = load_generator(network)
     rows, shown = [], pictures(kind, quick)
     for diameter in diameters[: 1 if quick else None]:
-        means: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         rng = np.random.default_rng(diameter)
-        for image in shown:
-            mask = disc(image.shape[:2], diameter, rng)
-            ways = ways_for(generator, image.shape, diameter)
-            for name, values in score(ways, image, mask, lpips).items():
-                for measure, value in values.items():
-                    means[name][measure].append(value)
-        row = {"pictures": kind, "weights": network, "hole": diameter, "holes": len(shown)}
-        rows.append(row | {"ways": averaged(means)})
-        print(row, {name: round(way["psnr"], 2) for name, way in rows[-1]["ways"].items()})
+        ways = ways_for(generator, diameter)
+        holes = [score(ways, image, disc(image.shape[:2], diameter, rng), lpips) for image in shown]
+        found = {way: together([hole[way] for hole in holes]) for way in ways}
+        rows.append({"weights": network, "hole": diameter, "ways": found})
+        print(
+            kind, diameter, {way: round(float(np.mean(of["psnr"])), 2) for way, of in found.items()}
+        )
     return rows
 
 
-def averaged(means: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, float]]:
-    return {
-        name: {"holes": len(of["psnr"])} | {k: round(float(np.mean(v)), 4) for k, v in of.items()}
-        for name, of in means.items()
-    }
+def together(holes: list[dict[str, float]]) -> dict[str, list[float]]:
+    """Measure → its value in each hole."""
+    return {measure: [round(float(hole[measure]), 4) for hole in holes] for measure in holes[0]}
 
 
 def against_tiles(lpips: LPIPS | None) -> dict[str, object]:
-    """A network without a prior, on the faces it knows."""
+    """A network without a prior, on a face of the kind it knows: two holes."""
     place = Path(__file__).parents[1] / "book" / "results" / "faces-plain.safetensors"
     generator, old = load_generator(place), old_inpaint()
-    means: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    ways = {
+        name: partial(fill, generator=generator)
+        for name, fill in (("crops", inpaint), ("tiles", old))
+    }
     rng = np.random.default_rng(1)
     image = pictures("faces", quick=False)[0]
-    for diameter in (48, 256):
-        mask = disc(image.shape[:2], diameter, rng)
-        ways = {"crops": inpaint, "tiles": old}
-        ways = {name: partial(way, generator=generator) for name, way in ways.items()}
-        for name, values in score(ways, image, mask, lpips).items():
-            for measure, value in values.items():
-                means[name][measure].append(value)
-    return {"weights": place.name, "commit": BEFORE, "ways": averaged(means)}
+    holes = [score(ways, image, disc(image.shape[:2], d, rng), lpips) for d in (48, 256)]
+    found = {way: together([hole[way] for hole in holes]) for way in ways}
+    return {"weights": place.name, "commit": BEFORE, "ways": found}
 
 
 def example(kind: str, which: int) -> tuple[torch.nn.Module, np.ndarray, int]:
@@ -199,19 +193,18 @@ def one_hole(name: str) -> Callable[[], object]:
     kind, which, way = name.split(", ")
     generator, image, diameter = example(kind, int(which))
     mask = disc(image.shape[:2], diameter, np.random.default_rng(diameter))
-    return partial(ways_for(generator, image.shape, diameter)[way], image, mask)
+    return partial(ways_for(generator, diameter)[way], image, mask)
 
 
 def memory() -> list[dict[str, object]]:
-    """A row for the first and the last picture of each kind: MiB of each way."""
+    """A row for each of the examples: MiB of each way."""
     rows = []
-    for kind in HOLES:
-        for which in (0, -1):
-            generator, image, diameter = example(kind, which)
-            ways = ways_for(generator, image.shape, diameter)
-            used = {way: in_a_process(f"{kind}, {which}, {way}")["peak_mib"] for way in ways}
-            size = [image.shape[1], image.shape[0]]
-            rows.append({"pictures": kind, "size": size, "hole": diameter, "peak_mib": used})
+    for kind, which in EXAMPLES:
+        generator, image, diameter = example(kind, which)
+        ways = ways_for(generator, diameter)
+        used = {way: in_a_process(f"hole: {kind}, {which}, {way}")["peak_mib"] for way in ways}
+        size = [image.shape[1], image.shape[0]]
+        rows.append({"pictures": kind, "size": size, "hole": diameter, "peak_mib": used})
     return rows
 
 
@@ -230,10 +223,13 @@ def twelve(name: str) -> Callable[[], object]:
 
 
 def in_a_process(name: str) -> dict[str, float]:
-    """Seconds and memory of `twelve(name)` or `one_hole(name)`."""
+    """Seconds and memory of one of the `TASKS`: "task: name"."""
     line = [sys.executable, __file__, "--child", name, "--threads", "1"]
     done = subprocess.run(line, check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1])
+
+
+TASKS = {"hole": one_hole, "twelve": twelve}
 
 
 def main() -> None:
@@ -244,14 +240,15 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     if options.child:
         seconds = []
-        task = (one_hole if options.child.count(", ") == 2 else twelve)(options.child)
+        task, _, name = options.child.partition(": ")
+        fill = TASKS[task](name)
 
         def timed(run: Callable) -> None:
             start = time.process_time()
             run()
             seconds.append(round(time.process_time() - start, 1))
 
-        peak = peak_above(partial(timed, task), "cpu")
+        peak = peak_above(partial(timed, fill), "cpu")
         print(json.dumps({"seconds": seconds[0], "peak_mib": round(peak)}))
         return
     lpips = LPIPS(options.squeezenet) if options.squeezenet else None
@@ -262,7 +259,9 @@ def main() -> None:
         parts["tiles"] = partial(against_tiles, lpips)
         parts["memory"] = memory
         parts["telephone"] = telephone
-        parts["twelve_megapixels"] = lambda: {name: in_a_process(name) for name in TWELVES}
+        parts["twelve_megapixels"] = lambda: {
+            name: in_a_process(f"twelve: {name}") for name in TWELVES
+        }
     for name in options.only or parts:
         save(options, name, {"context": inpainting.CONTEXT, "results": parts[name]()})
 

@@ -27,6 +27,7 @@ PLACES = {
     "attention": "09",
     "checkerboard": "10",
     "game": "11",
+    "between": "11",
     "surface": "13",
     "sampling": "14",
     "film": "15",

@@ -7,7 +7,8 @@ forehead.json is chapter 8's: a cat's forehead, its fill, and their cosines. It 
 of a network: the chapter's own, so that the page's counts are those that the chapter prints.
 forehead-trained.json has the cosines by features of a trained network. face.json is the rendered
 face of chapters 1, 4 and 13. choose.json is chapter 3's: photographs with a hole, filled four ways.
-film.json is chapter 15's film.
+film.json is chapter 15's film. between.json is chapter 11's: fills by weights on the way through a
+training.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from PIL import Image
 
 from labkit.data.photos import photo
 from labkit.evaluation.metrics import psnr, ssim
-from labkit.faces import RenderedFaces
+from labkit.faces import RenderedFaces, box_around, face_regions
 from labkit.files import write_text
-from labkit.images import png_bytes, to_tensor
+from labkit.images import compose, png_bytes, to_tensor, to_uint8
 from labkit.inpainting import inpaint
 from labkit.losses.id_mrf import unit_vectors
 from labkit.nn.features import Features
@@ -53,6 +54,12 @@ CHOICES = {
     "chelsea": (np.s_[70:130, 60:120], np.s_[20:276, 130:386], ("celeba", "celeba-sharp")),
     "astronaut": (np.s_[88:136, 84:148], np.s_[:256, 96:352], ("celeba", "celeba-sharp")),
 }
+
+# Chapter 11's: two trainings from the same weights, shares of the way from there to where each of
+# them ended, and the faces that are shown, the first four of them the chapter's.
+ENDS = {"without": "faces-mrf", "with": "faces-full"}
+SHARES = (0, 25, 50, 75, 100, 150)  # per cent
+EYES = (1, 3, 7, 10, 0, 2)
 
 Extract = Callable[[np.ndarray], torch.Tensor]
 """A picture's feature maps, (1, C, 32, 32), float64."""
@@ -209,6 +216,62 @@ def film() -> dict[str, object]:
     }
 
 
+def between() -> dict[str, object]:
+    """What chapter 11's page loads: its 64 faces with the eyes covered, filled by weights on the
+    straight lines from those of stage one to those after 1,000 steps with and without critics."""
+    source = RenderedFaces(64, "test")
+    truth, regions = source.batch(range(64)), face_regions(source.seeds(range(64)), 64)
+    covered = np.stack([box_around(region, 3) for region in regions["eyes"]])
+    both = covered[:, :, 1:] & covered[:, :, :-1]  # neighbours left and right
+    mask, target = torch.from_numpy(covered).float()[:, None], to_tensor(truth)
+
+    def over_faces(values: np.ndarray, places: np.ndarray) -> float:
+        inside = (values.mean(axis=3) * places).sum(axis=(1, 2)) / places.sum(axis=(1, 2))
+        return float(inside.mean())
+
+    def contrast(fill: np.ndarray) -> float:
+        return over_faces(np.abs(np.diff(fill.astype(float), axis=2)), both)
+
+    begun = load_generator(BOOK / "results/faces-plain.safetensors")
+    start = {name: value.clone() for name, value in begun.state_dict().items()}
+    boxes = {}
+    for k in EYES:
+        rows, columns = (np.flatnonzero(covered[k].any(axis=axis)) for axis in (1, 0))
+        boxes[k] = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    ways = {}
+    for way, name in ENDS.items():
+        end = load_generator(BOOK / f"results/{name}.safetensors").state_dict()
+        fills = []
+        for share in SHARES:
+            line = {key: start[key] + share / 100 * (end[key] - start[key]) for key in start}
+            begun.load_state_dict(line)
+            with torch.no_grad():
+                fills.append(to_uint8(compose(target, begun(target, mask), mask)))
+        wrong = [over_faces(np.abs(fill.astype(float) - truth), covered) for fill in fills]
+        ways[way] = {
+            "error": np.round(wrong, 2).tolist(),
+            "contrast": np.round([contrast(fill) for fill in fills], 2).tolist(),
+            # one below the other
+            "sheets": [
+                data_uri(np.concatenate([fill[k][boxes[k]] for fill in fills])) for k in EYES
+            ],
+        }
+    faces = []
+    for k, (rows, columns) in boxes.items():
+        top = (rows.start + rows.stop) // 2 - 13
+        place = [columns.start - 10, rows.start - top, columns.stop - 10, rows.stop - top]
+        picture = data_uri(truth[k, top : top + 26, 10:54])
+        faces.append({"picture": picture, "box": [int(edge) for edge in place]})
+    return {
+        "about": "Chapter 11's faces, written by tools/explorables.py: for shares of the way from "
+        "the weights of stage one, error and difference of neighbours in grey levels.",
+        "shares": SHARES,
+        "truth": round(contrast(truth), 1),
+        "faces": faces,
+        "ways": ways,
+    }
+
+
 def jpeg_bytes(picture: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "jpeg", quality=88)
@@ -222,7 +285,7 @@ def sheet_uri(picture: np.ndarray) -> str:
 
 
 def main() -> None:
-    for write in (forehead, forehead_trained, face, choose, film):
+    for write in (forehead, forehead_trained, face, choose, film, between):
         output = FOLDER / f"{write.__name__.replace('_', '-')}.json"
         write_text(output, json.dumps(write(), indent=1) + "\n")
         print(f"{output.name}: {output.stat().st_size / 1e3:.0f} kB")

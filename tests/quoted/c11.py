@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
 from statistics import mean
 
-from quoted import results
+import numpy as np
+
+from quoted import BOOK, results
 
 FACTS: dict[str, str] = {
     "0.4": "8 x 0.05, the release's batch times its weight of ID-MRF",
@@ -84,5 +87,23 @@ def attempts() -> list[str]:
     ]
 
 
+def between() -> list[str]:
+    path = BOOK / "_static" / "explorables" / "between.json"
+    found = json.loads(path.read_text(encoding="utf-8"))
+    half, beyond = (found["shares"].index(share) for share in (50, 150))
+    less, more = found["ways"]["without"], found["ways"]["with"]
+    along = np.interp(less["contrast"], more["contrast"], more["error"])
+    dearer = along - less["error"]  # at the same contrast
+    assert (dearer >= 0).all()
+    error, contrast = more["error"], more["contrast"]
+    return [
+        f"has a mean error of {error[half]:.1f} grey levels and a difference of neighbours of "
+        f"{contrast[half]:.1f}, between those of its ends",
+        f"at {found['shares'][beyond]} % to {error[beyond]:.1f} and to more than "
+        f"{contrast[beyond]:.0f}",
+        f"has the larger error, by up to {dearer.max():.1f} grey levels",
+    ]
+
+
 def quotes() -> list[str]:
-    return photographs() + control() + attempts()
+    return photographs() + control() + attempts() + between()

@@ -178,6 +178,6 @@ function describe(readout, planes, whole, mask, state) {
     rows.push(["Mean change by what is off", distance(state.fill, whole, mask).mean.toFixed(1)]);
   }
   const on = [7, 5, 3].filter((kernel) => state.open.has(String(kernel)));
-  const names = on.length ? `On: ${on.map((kernel) => COLUMNS[kernel]).join(", ")}.` : "All columns are off: what is left is the surface that the network starts from, and the decoder’s biases.";
+  const names = on.length ? `On: ${on.map((kernel) => COLUMNS[kernel]).join(", ")}.` : "All columns are off: of what they see, the decoder gets the means only. It adds one shade to the smooth fill that the network starts from, the same everywhere in the hole but near its rim.";
   tell(readout, rows, state.words || `${names} Pixel (${place.join(", ")}) of a picture of ${state.side} pixels.`);
 }
