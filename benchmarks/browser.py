@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from serve import CHROMIUM, served
 
 from labkit.faces import RenderedFaces
 from labkit.files import write_text
@@ -36,7 +37,6 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import models  # noqa: E402
 import vendor  # noqa: E402
-from serve import CHROMIUM, served  # noqa: E402
 
 STATIC = ROOT / "_build" / "static"
 WEIGHTS, SIZES = ("faces", "celeba"), (64, 128, 256)

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from scipy import ndimage
 
 from labkit.data.photos import photo
 from labkit.evaluation.metrics import psnr, ssim
@@ -220,38 +221,33 @@ def between() -> dict[str, object]:
     """What chapter 11's page loads: its 64 faces with the eyes covered, filled by weights on the
     straight lines from those of stage one to those after 1,000 steps with and without critics."""
     source = RenderedFaces(64, "test")
-    truth, regions = source.batch(range(64)), face_regions(source.seeds(range(64)), 64)
-    covered = np.stack([box_around(region, 3) for region in regions["eyes"]])
-    both = covered[:, :, 1:] & covered[:, :, :-1]  # neighbours left and right
+    truth, eyes = source.batch(range(64)), face_regions(source.seeds(range(64)), 64)["eyes"]
+    covered = np.stack([box_around(region, 3) for region in eyes])
     mask, target = torch.from_numpy(covered).float()[:, None], to_tensor(truth)
 
-    def over_faces(values: np.ndarray, places: np.ndarray) -> float:
-        inside = (values.mean(axis=3) * places).sum(axis=(1, 2)) / places.sum(axis=(1, 2))
-        return float(inside.mean())
+    def mean(values: np.ndarray, places: np.ndarray) -> float:
+        each = (values.mean(axis=3) * places).sum(axis=(1, 2)) / places.sum(axis=(1, 2))
+        return round(float(each.mean()), 2)
 
     def contrast(fill: np.ndarray) -> float:
-        return over_faces(np.abs(np.diff(fill.astype(float), axis=2)), both)
+        apart = np.abs(np.diff(fill.astype(float), axis=2))  # neighbours left and right
+        return mean(apart, covered[:, :, 1:] & covered[:, :, :-1])
 
-    begun = load_generator(BOOK / "results/faces-plain.safetensors")
-    start = {name: value.clone() for name, value in begun.state_dict().items()}
-    boxes = {}
-    for k in EYES:
-        rows, columns = (np.flatnonzero(covered[k].any(axis=axis)) for axis in (1, 0))
-        boxes[k] = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    network = load_generator(BOOK / "results/faces-plain.safetensors")
+    start = {name: value.clone() for name, value in network.state_dict().items()}
+    boxes = {k: ndimage.find_objects(covered[k].astype(int))[0] for k in EYES}
     ways = {}
     for way, name in ENDS.items():
         end = load_generator(BOOK / f"results/{name}.safetensors").state_dict()
         fills = []
         for share in SHARES:
             line = {key: start[key] + share / 100 * (end[key] - start[key]) for key in start}
-            begun.load_state_dict(line)
+            network.load_state_dict(line)
             with torch.no_grad():
-                fills.append(to_uint8(compose(target, begun(target, mask), mask)))
-        wrong = [over_faces(np.abs(fill.astype(float) - truth), covered) for fill in fills]
+                fills.append(to_uint8(compose(target, network(target, mask), mask)))
         ways[way] = {
-            "error": np.round(wrong, 2).tolist(),
-            "contrast": np.round([contrast(fill) for fill in fills], 2).tolist(),
-            # one below the other
+            "error": [mean(np.abs(fill.astype(float) - truth), covered) for fill in fills],
+            "contrast": [contrast(fill) for fill in fills],
             "sheets": [
                 data_uri(np.concatenate([fill[k][boxes[k]] for fill in fills])) for k in EYES
             ],
@@ -260,8 +256,7 @@ def between() -> dict[str, object]:
     for k, (rows, columns) in boxes.items():
         top = (rows.start + rows.stop) // 2 - 13
         place = [columns.start - 10, rows.start - top, columns.stop - 10, rows.stop - top]
-        picture = data_uri(truth[k, top : top + 26, 10:54])
-        faces.append({"picture": picture, "box": [int(edge) for edge in place]})
+        faces.append({"picture": data_uri(truth[k, top : top + 26, 10:54]), "box": place})
     return {
         "about": "Chapter 11's faces, written by tools/explorables.py: for shares of the way from "
         "the weights of stage one, error and difference of neighbours in grey levels.",

@@ -15,7 +15,6 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import numpy as np
 import torch
 
 from labkit.book.plotting import draw_images
@@ -29,21 +28,15 @@ FACES, SIZE = 5, 64
 ROWS = ("picture", "hole", "Telea", "GMCNN")
 
 
-def holes(faces: RenderedFaces, indices: list[int]) -> list[np.ndarray]:
-    """For each face a mask over eyes or mouth, in turn, with a margin."""
-    of = face_regions(faces.seeds(indices), SIZE)
-    regions = [of["eyes"], of["mouth"]]
-    return [box_around(regions[k % len(regions)][k], 4, border=1) for k in range(len(indices))]
-
-
 def main() -> None:
     torch.set_num_threads(2)
-    faces, indices = RenderedFaces(SIZE, split="val"), list(range(FACES))
-    pairs = list(zip(faces.batch(indices), holes(faces, indices), strict=True))
-    generator = load_generator("faces")
-    pictures = [image for image, _ in pairs]
+    faces, generator = RenderedFaces(SIZE, split="val"), load_generator("faces")
+    pictures = list(faces.batch(range(FACES)))
+    of = face_regions(faces.seeds(range(FACES)), SIZE)
+    regions = [of["mouth" if k % 2 else "eyes"][k] for k in range(FACES)]
+    pairs = [(im, box_around(r, 4, border=1)) for im, r in zip(pictures, regions, strict=True)]
     for method in ("black", "telea", "gmcnn"):
-        pictures += [inpaint(image, mask, method, generator=generator) for image, mask in pairs]
+        pictures += [inpaint(*pair, method, generator=generator) for pair in pairs]
     figure = draw_images(pictures, columns=FACES, row_labels=ROWS, dpi=150)
     atomic_write(OUTPUT, lambda stream: figure.savefig(stream, format="png"))
     print(f"wrote {OUTPUT}")
