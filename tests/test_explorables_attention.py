@@ -132,8 +132,8 @@ def test_attention_by_mouse_and_by_keyboard(visit):
     page.mouse.up()
     assert "Row 9, column 9, missing" in said(page)  # and was dragged back
     maps = "Maps of A², each looking for"
-    assert "missing. It takes most from the map of wood" in pick(page, maps, "dark")
-    for name in ("brown", "red", "wood", "white"):
+    assert "missing. It takes most from the map of maroon" in pick(page, maps, "dark")
+    for name in ("orange", "red", "maroon", "white"):
         pick(page, maps, name)
     assert "in effect 1.0 of 1 " in said(page)  # the last cannot be switched off
     page.get_by_role("slider", name="sharpness").fill("0")

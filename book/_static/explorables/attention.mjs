@@ -13,9 +13,9 @@ export async function load() {
 
 export const COLOURS = {
   white: [0.9, 0.9, 0.85],
-  brown: [0.75, 0.4, 0.15],
+  orange: [0.75, 0.4, 0.15],
   red: [0.65, 0.15, 0.1],
-  wood: [0.45, 0.2, 0.1],
+  maroon: [0.45, 0.2, 0.1],
   dark: [0.15, 0.05, 0.05],
 };
 
