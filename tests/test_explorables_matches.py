@@ -35,7 +35,7 @@ def committed() -> tuple[dict[str, object], torch.Tensor]:
 def test_the_committed_example_is_what_the_tool_writes(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(explorables, "FOLDER", tmp_path)
     explorables.main()
-    assert capsys.readouterr().out.count(" kB") == 5
+    assert capsys.readouterr().out.count(" kB") == 6
     output = tmp_path / "forehead.json"
     made, (kept, cosine) = json.loads(output.read_text(encoding="utf-8")), committed()
     assert made.keys() == kept.keys()
