@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -152,18 +152,22 @@ def compare(kind: str, quick: bool, lpips: LPIPS | None) -> list[dict[str, objec
     for diameter in diameters[: 1 if quick else None]:
         rng = np.random.default_rng(diameter)
         ways = ways_for(generator, diameter)
-        holes = [score(ways, image, disc(image.shape[:2], diameter, rng), lpips) for image in shown]
-        found = {way: together([hole[way] for hole in holes]) for way in ways}
+        masks = (disc(image.shape[:2], diameter, rng) for image in shown)
+        found = scores(ways, zip(shown, masks, strict=True), lpips)
         rows.append({"weights": network, "hole": diameter, "ways": found})
-        print(
-            kind, diameter, {way: round(float(np.mean(of["psnr"])), 2) for way, of in found.items()}
-        )
+        print(kind, diameter, *(f"{way} {np.mean(of['psnr']):.2f}" for way, of in found.items()))
     return rows
 
 
-def together(holes: list[dict[str, float]]) -> dict[str, list[float]]:
-    """Measure → its value in each hole."""
-    return {measure: [round(float(hole[measure]), 4) for hole in holes] for measure in holes[0]}
+def scores(
+    ways: dict[str, Callable], pairs: Iterable[tuple[np.ndarray, np.ndarray]], lpips: LPIPS | None
+) -> dict[str, dict[str, list[float]]]:
+    """Way → measure → its value on each pair of picture and mask."""
+    each = [score(ways, *pair, lpips) for pair in pairs]
+    return {
+        way: {key: [round(float(one[way][key]), 4) for one in each] for key in each[0][way]}
+        for way in ways
+    }
 
 
 def against_tiles(lpips: LPIPS | None) -> dict[str, object]:
@@ -171,14 +175,13 @@ def against_tiles(lpips: LPIPS | None) -> dict[str, object]:
     place = Path(__file__).parents[1] / "book" / "results" / "faces-plain.safetensors"
     generator, old = load_generator(place), old_inpaint()
     ways = {
-        name: partial(fill, generator=generator)
-        for name, fill in (("crops", inpaint), ("tiles", old))
+        "crops": partial(inpaint, generator=generator),
+        "tiles": partial(old, generator=generator),
     }
     rng = np.random.default_rng(1)
     image = pictures("faces", quick=False)[0]
-    holes = [score(ways, image, disc(image.shape[:2], d, rng), lpips) for d in (48, 256)]
-    found = {way: together([hole[way] for hole in holes]) for way in ways}
-    return {"weights": place.name, "commit": BEFORE, "ways": found}
+    pairs = ((image, disc(image.shape[:2], diameter, rng)) for diameter in (48, 256))
+    return {"weights": place.name, "commit": BEFORE, "ways": scores(ways, pairs, lpips)}
 
 
 def example(kind: str, which: int) -> tuple[torch.nn.Module, np.ndarray, int]:
